@@ -1,0 +1,61 @@
+package api
+
+import "time"
+
+// WorkDir is where a program's input, code and result are, inside.
+const WorkDir = "/work"
+
+// ExecSpec asks to run one program inside a sandbox. Exactly one of Argv and
+// Script is set.
+type ExecSpec struct {
+	Argv []string `json:"argv,omitempty"`
+	// Script is a file inside; Language says what runs it. A warm interpreter
+	// of that language is used when the sandbox has one.
+	Script   string            `json:"script,omitempty"`
+	Language string            `json:"language,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+	Cwd      string            `json:"cwd,omitempty"` // default WorkDir
+	Timeout  time.Duration     `json:"timeout,omitempty"`
+	CPUTime  time.Duration     `json:"cpu_time,omitempty"`
+	// OutputBytes caps stdout and stderr together, counted on the host.
+	OutputBytes int64 `json:"output_bytes,omitempty"`
+}
+
+// ExecResult is the end of one exec.
+type ExecResult struct {
+	Verdict  Verdict  `json:"verdict"`
+	ExitCode *int     `json:"exit_code"` // nil when the program did not exit by itself
+	Signal   string   `json:"signal"`    // "SIGKILL" when a signal ended it, else ""
+	Usage    Usage    `json:"usage"`
+	Evidence Evidence `json:"evidence"`
+	// Truncated says that output was cut at the limit.
+	Truncated bool `json:"truncated"`
+}
+
+// Usage is what a program cost, from the kernel's accounting where there is a
+// cgroup, else from the guest's.
+type Usage struct {
+	WallMS          int64 `json:"wall_ms"`
+	CPUMS           int64 `json:"cpu_ms"`
+	PeakMemoryBytes int64 `json:"peak_memory_bytes"`
+	OutputBytes     int64 `json:"output_bytes"`
+}
+
+// FileKind is what a name inside a sandbox is.
+type FileKind string
+
+// The kinds. Only a regular file's content is ever read.
+const (
+	FileRegular FileKind = "file"
+	FileDir     FileKind = "dir"
+	FileSymlink FileKind = "symlink"
+	FileOther   FileKind = "other" // FIFO, socket, device
+)
+
+// FileInfo describes one name inside a sandbox, as the guest told it.
+type FileInfo struct {
+	Path string   `json:"path"`
+	Kind FileKind `json:"kind"`
+	Size int64    `json:"size"`
+	Mode uint32   `json:"mode"`
+}

@@ -1,0 +1,42 @@
+package api
+
+import "time"
+
+// IsolationAuto asks for the strongest rung that this host runs at usable
+// speed, never below the floor.
+const IsolationAuto = "auto"
+
+// SandboxSpec asks for a sandbox.
+type SandboxSpec struct {
+	Template  string        `json:"template"`
+	Isolation string        `json:"isolation,omitempty"` // "auto" or a rung's name
+	Floor     Rung          `json:"floor,omitempty"`     // the weakest rung that auto may take; default gvisor
+	Limits    Limits        `json:"limits"`
+	TTL       time.Duration `json:"ttl,omitempty"` // wall clock from creation; then it is killed whatever it does. 0 = Limits.Timeout + 60 s
+	Hostname  string        `json:"hostname,omitempty"`
+	// Trust names whose code and data this is; queued work of several trust
+	// domains is admitted in turn.
+	Trust string `json:"trust,omitempty"`
+	// Warm names the language whose warm interpreter the first exec will use
+	// ("python"), or "" for a box that only runs commands.
+	Warm string `json:"warm,omitempty"`
+	// Reuse asks for a sandbox whose warm interpreter can run more than one
+	// program, with Reset between them: a batch's chunk mode.
+	Reuse bool `json:"reuse,omitempty"`
+}
+
+// SandboxInfo describes a sandbox that exists.
+type SandboxInfo struct {
+	ID        string    `json:"id"`
+	State     string    `json:"state"` // creating, running, destroying
+	Template  string    `json:"template"`
+	Digest    string    `json:"digest"` // of the template's root filesystem
+	Isolation Rung      `json:"isolation"`
+	Driver    string    `json:"driver"`
+	Limits    Limits    `json:"limits"`
+	CreatedAt time.Time `json:"created_at"`
+	Deadline  time.Time `json:"deadline"`
+	OwnerPID  int       `json:"owner_pid"` // the Brig process that made it
+	Restored  bool      `json:"restored"`  // from a warm snapshot, not from a cold boot
+	Pooled    bool      `json:"pooled"`
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/host"
+)
+
+// maxPutBytes bounds --code and --input, which are held in memory.
+const maxPutBytes = 64 << 20
+
+// runJob is a checked `brig run`: nothing in it can be a user's mistake any
+// more, but for the names inside the sandbox.
+type runJob struct {
+	spec    api.SandboxSpec
+	exec    api.ExecSpec
+	files   []putFile
+	copyIn  []copyPair
+	copyOut []copyPair
+	stdin   io.Reader
+}
+
+// putFile is a small file that goes inside.
+type putFile struct {
+	path string
+	data []byte
+}
+
+// newRunJob checks the options and reads the files that they name.
+func newRunJob(env *Env, o runOptions) (*runJob, error) {
+	if err := o.isolation.check(); err != nil {
+		return nil, err
+	}
+	limits, err := o.limits.Limits()
+	if err != nil {
+		return nil, err
+	}
+	vars, err := parseEnv(o.env)
+	if err != nil {
+		return nil, err
+	}
+	j := &runJob{
+		spec: api.SandboxSpec{Template: o.template, Isolation: o.isolation.isolation, Limits: limits},
+		exec: api.ExecSpec{
+			Env: vars, Cwd: api.WorkDir,
+			Timeout: limits.Timeout, CPUTime: limits.CPUTime, OutputBytes: limits.OutputBytes,
+		},
+		stdin: env.Stdin,
+	}
+	if err := j.addProgram(env, o); err != nil {
+		return nil, err
+	}
+	if o.input != "" {
+		if err := j.addFile(path.Join(api.WorkDir, "input.json"), "--input", o.input, nil); err != nil {
+			return nil, err
+		}
+	}
+	if j.copyIn, err = parseCopyIn(o.copyIn); err != nil {
+		return nil, err
+	}
+	j.copyOut, err = parseCopyOut(o.copyOut)
+	return j, err
+}
+
+// addProgram sets what is run: the command line's argv, or a script.
+func (j *runJob) addProgram(env *Env, o runOptions) error {
+	switch {
+	case o.code == "" && len(o.argv) == 0:
+		return api.Errorf(api.CodeInvalid, "cannot run: because there is no program").
+			WithFix("give one after --, as in 'brig run -- echo hello', or --code FILE")
+	case o.code != "" && len(o.argv) > 0:
+		return api.Errorf(api.CodeInvalid, "cannot run: because there are two programs, --code and the one after --").
+			WithFix("leave one of them out")
+	case o.code == "" && o.language != "":
+		return api.Errorf(api.CodeInvalid, "cannot use --language: because it says what --code is written in, and there is no --code").
+			WithFix("leave --language out")
+	case o.code == "":
+		j.exec.Argv = o.argv
+		return nil
+	}
+	language, ext := languageOf(o.code, o.language)
+	j.exec.Language = language
+	j.exec.Script = path.Join(api.WorkDir, "run"+ext)
+	j.spec.Warm = language
+	if o.code == "-" {
+		j.stdin = nil // the program's stdin was the program
+	}
+	return j.addFile(j.exec.Script, "--code", o.code, env.Stdin)
+}
+
+// languageOf is the language of a script and its extension inside: what the
+// user said, else what the file's extension says, else Python.
+func languageOf(file, language string) (string, string) {
+	ext := filepath.Ext(file)
+	byExt := map[string]string{".py": "python", ".sh": "shell", ".bash": "shell"}
+	if language == "" {
+		language = byExt[ext]
+	}
+	switch language {
+	case "", "python":
+		return "python", ".py"
+	case "shell":
+		return "shell", ".sh"
+	}
+	return language, ext
+}
+
+// addFile reads a host file that becomes target inside. "-" reads stdin where
+// that is allowed.
+func (j *runJob) addFile(target, flag, name string, stdin io.Reader) error {
+	var r io.Reader
+	if name == "-" && stdin != nil {
+		r = stdin
+	} else {
+		f, err := os.Open(name)
+		if err != nil {
+			return cannotRead(flag, err)
+		}
+		defer f.Close()
+		r = f
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxPutBytes+1))
+	if err != nil {
+		return cannotRead(flag, err)
+	}
+	if len(data) > maxPutBytes {
+		return api.Errorf(api.CodeInvalid, "cannot read %s: because %s is larger than %s", flag, name, api.FormatBytes(maxPutBytes)).
+			WithFix("bring it in with --copy-in, which streams")
+	}
+	j.files = append(j.files, putFile{path: target, data: data})
+	return nil
+}
+
+func cannotRead(flag string, err error) error {
+	return api.Errorf(api.CodeInvalid, "cannot read %s: because %w", flag, err).
+		WithFix("name a file that exists and that you may read")
+}
+
+// putFiles brings everything inside before the program starts.
+func (j *runJob) putFiles(ctx context.Context, env *Env, box host.Sandbox) error {
+	for _, f := range j.files {
+		if err := box.Put(ctx, f.path, 0o644, bytes.NewReader(f.data)); err != nil {
+			return err
+		}
+	}
+	in := copier{box: box, log: env.Stderr}
+	for _, p := range j.copyIn {
+		if err := in.copyIn(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchFiles copies out what was asked for, whatever the verdict: a program
+// that failed may have left what explains it.
+func (j *runJob) fetchFiles(ctx context.Context, env *Env, box host.Sandbox) error {
+	out := copier{box: box, log: env.Stderr}
+	for _, p := range j.copyOut {
+		if err := out.copyOut(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insidePath makes a path inside absolute, below /work when it is relative.
+func insidePath(p string) string {
+	if strings.HasPrefix(p, "/") {
+		return path.Clean(p)
+	}
+	return path.Join(api.WorkDir, p)
+}

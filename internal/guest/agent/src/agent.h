@@ -1,0 +1,50 @@
+// The guest agent: first process of a box, one static binary. It reads frames
+// from descriptor 3, keeps files and programs, and reaps. One thread, one poll
+// loop; a program's output is read only when the host takes it, so a flooding
+// program blocks in its own write.
+#ifndef BRIG_AGENT_H
+#define BRIG_AGENT_H
+
+#include "wire.h"
+
+enum {
+	USER_ID = 1000, // programs run as this user and group
+	SEED_LEN = 64,
+	PATH_LEN = 4096,
+};
+
+struct config {
+	const char *root; // prefix of /work for the rung without a boundary, or 0
+	uint8_t seed[SEED_LEN];
+};
+extern struct config config;
+
+// inside maps a path of the protocol to one of this mount namespace.
+// It returns 0 when the result is too long.
+const char *inside(const char *path, char *buf);
+
+// files.c
+void file_put(uint32_t stream, struct fields *f);
+void file_data(uint32_t stream, const uint8_t *p, uint32_t n);
+void file_end(uint32_t stream);
+void file_get(uint32_t stream, struct fields *f);
+void file_list(uint32_t stream, struct fields *f);
+long make_parents(char *path);
+
+// reset.c
+void reset_all(uint32_t stream);
+
+// exec.c
+enum { MAX_PROGRAMS = 16, MAX_POLL = 2 + MAX_PROGRAMS * 4 };
+void exec_start(uint32_t stream, uint8_t *payload, uint32_t n);
+void exec_stdin(uint32_t stream, const uint8_t *p, uint32_t n);
+void exec_stdin_eof(uint32_t stream);
+void exec_signal(uint32_t stream, struct fields *f);
+int exec_poll_set(struct pollfd *set);
+void exec_poll_done(const struct pollfd *set, int n);
+void exec_reap(void);
+void exec_watch(void);
+int exec_running(void);
+void exec_kill_all(void);
+
+#endif

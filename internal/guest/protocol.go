@@ -1,0 +1,87 @@
+// Package guest is the protocol between the host and the agent inside a box,
+// and the host's client of it. The peer is hostile: every length is bounded
+// before it is believed, nothing it says chooses our error codes, paths or
+// memory use.
+//
+// A frame is: u32 length of what follows (little-endian, 5 … MaxFrame), u8
+// type, u32 stream, payload. A stream is a number that the host chose for one
+// operation; the agent only ever answers on streams that the host opened.
+// A payload that has several fields is a sequence of u32-length-prefixed byte
+// strings; numbers in them are little-endian.
+//
+// The agent is a single static binary (guest/agent); internal/driver/fake has a
+// second implementation in Go.
+package guest
+
+// Version is announced by the agent in READY; another one is refused.
+const Version = 1
+
+// MaxFrame bounds a frame in both directions, MaxData the payload of a DATA,
+// STDIN, STDOUT or STDERR frame.
+const (
+	MaxFrame = 256 << 10
+	MaxData  = 64 << 10
+)
+
+// Type is the kind of a frame.
+type Type uint8
+
+// Frames from the host.
+const (
+	// TypeStart is the first frame of every box, cold or restored: fields seed
+	// (64 bytes), wall clock (u64 ns). Answered by READY.
+	TypeStart Type = 1
+	// TypePut: fields path, mode u32. DATA frames and END follow on the stream.
+	// Parents are made. Answered by OK or ERR after END.
+	TypePut Type = 2
+	// TypeGet: fields path, max u64. Answered by ENTRY, DATA…, END or by ERR
+	// (ELOOP for a symlink, EISDIR, EINVAL for what is not a regular file,
+	// EFBIG above max). The path's last component is never followed.
+	TypeGet Type = 3
+	// TypeList: fields path, max u32. One directory level: ENTRY…, END.
+	TypeList Type = 4
+	// TypeExec: see ExecRequest. Answered by STARTED, then STDOUT, STDERR,
+	// EXIT; or by ERR when it could not start.
+	TypeExec Type = 5
+	// TypeStdin carries bytes for a program; at most what WINDOW granted.
+	TypeStdin Type = 6
+	// TypeStdinEOF closes a program's standard input.
+	TypeStdinEOF Type = 7
+	// TypeSignal: field signo u32; to the program's process group.
+	TypeSignal Type = 8
+	// TypeReset kills every process but the agent and the warm interpreter, and
+	// empties the places a program can write to. Answered by OK.
+	TypeReset Type = 9
+)
+
+// Frames from the guest.
+const (
+	TypeReady   Type = 129 // fields version u32, name
+	TypeOK      Type = 130
+	TypeErr     Type = 131 // fields errno u32, text
+	TypeEntry   Type = 132 // fields kind byte (f, d, l, o), size u64, mode u32, name
+	TypeData    Type = 133 // also host → guest, for PUT
+	TypeEnd     Type = 134 // also host → guest, for PUT
+	TypeStarted Type = 135 // fields pid u32
+	TypeStdout  Type = 136
+	TypeStderr  Type = 137
+	TypeExit    Type = 138 // see ExitReport
+	TypeWindow  Type = 139 // fields n u32: n more bytes of stdin may be sent
+)
+
+// Exec flags.
+const (
+	// ExecWarmStart starts a warm interpreter and keeps it: STARTED follows when
+	// it waits for work. Used once, at bake time.
+	ExecWarmStart uint32 = 1
+	// ExecWarm runs Argv[0] as a script in the warm interpreter.
+	ExecWarm uint32 = 2
+	// ExecRoot runs as root instead of the program's user. Only for baking.
+	ExecRoot uint32 = 4
+	// ExecFork marks a warm interpreter that forks for each program, so that it
+	// outlives them (chunk mode).
+	ExecFork uint32 = 8
+)
+
+// InitialWindow is how many bytes of stdin may be sent before a WINDOW frame.
+const InitialWindow = 64 << 10

@@ -1,0 +1,32 @@
+// Package template is the catalogue of root filesystems: it builds them into
+// EROFS images, names them, and bakes their warm snapshots.
+//
+// A template is immutable and identified by the digest of its image; a tag
+// (python) says which digest a name means today. Everything on disk appears by
+// an atomic rename after an fsync, so that a half-written image or snapshot is
+// never seen, and is built under a lock per key, so that several processes that
+// want the same thing make it once.
+package template
+
+import "github.com/brigdev/brig/internal/driver"
+
+// Template is a root filesystem and what can run in it.
+type Template struct {
+	Name   string
+	Digest string // of the root filesystem: "sha256:…"
+	Root   driver.RootFS
+	// Agent is the guest agent's argument vector inside.
+	Agent []string
+	// Env is the environment of every program.
+	Env       map[string]string
+	Languages map[string]Language
+	// Warm says that the template can be baked into snapshots.
+	Warm bool
+}
+
+// Language is how a template runs scripts of one language.
+type Language struct {
+	Ext  string   // of a script file, without the dot
+	Argv []string // what runs it; the script's path is appended
+	Warm bool     // a warm interpreter of it waits in the snapshots
+}
