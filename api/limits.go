@@ -15,10 +15,9 @@ type Limits struct {
 	CPUTime time.Duration `json:"cpu_time"`
 	// PIDs is how many processes and threads the program may have at a time.
 	PIDs int `json:"pids"`
-	// DiskBytes is how much the program may write to the root filesystem.
+	// DiskBytes is how much the program may write to the root filesystem. The
+	// number of files is bounded by memory, which holds their inodes.
 	DiskBytes int64 `json:"disk_bytes"`
-	// DiskInodes is how many files the program may create.
-	DiskInodes int64 `json:"disk_inodes"`
 	// OpenFiles is RLIMIT_NOFILE of the program.
 	OpenFiles int `json:"open_files"`
 	// OutputBytes is how much stdout and stderr may carry together.
@@ -36,7 +35,6 @@ func DefaultLimits() Limits {
 		CPUs:        1,
 		PIDs:        128,
 		DiskBytes:   512 << 20,
-		DiskInodes:  200_000,
 		OpenFiles:   1024,
 		OutputBytes: 1 << 20,
 		ResultBytes: 16 << 20,
@@ -52,7 +50,6 @@ func (l Limits) WithDefaults() Limits {
 	fill(&l.CPUs, d.CPUs)
 	fill(&l.PIDs, d.PIDs)
 	fill(&l.DiskBytes, d.DiskBytes)
-	fill(&l.DiskInodes, d.DiskInodes)
 	fill(&l.OpenFiles, d.OpenFiles)
 	fill(&l.OutputBytes, d.OutputBytes)
 	fill(&l.ResultBytes, d.ResultBytes)
@@ -79,8 +76,6 @@ func (l Limits) Validate() error {
 		return Errorf(CodeInvalid, "cannot limit pids to %d: because the range is 1 to 32768", l.PIDs).WithFix("use --pids 128")
 	case l.DiskBytes < 1<<20:
 		return Errorf(CodeInvalid, "cannot limit disk to %s: because the smallest is 1MiB", FormatBytes(l.DiskBytes)).WithFix("use --disk 64MiB or more")
-	case l.DiskInodes < 64:
-		return Errorf(CodeInvalid, "cannot limit files to %d: because the smallest is 64", l.DiskInodes).WithFix("ask for 1000 files or more")
 	case l.OpenFiles < 16 || l.OpenFiles > 1<<20:
 		return Errorf(CodeInvalid, "cannot limit open files to %d: because the range is 16 to 1048576", l.OpenFiles).WithFix("ask for 1024")
 	case l.OutputBytes < 1 || l.ResultBytes < 1:

@@ -94,6 +94,9 @@ func (c *copier) copyIn(ctx context.Context, p copyPair) error {
 		return cannotRead("--copy-in", err)
 	}
 	if !st.IsDir() {
+		if !st.Mode().IsRegular() { // opening a FIFO would wait for its writer
+			return cannotCopyIn(p.host)
+		}
 		f, err := os.Open(p.host)
 		if err != nil {
 			return cannotRead("--copy-in", err)
@@ -131,13 +134,17 @@ func (c *copier) put(ctx context.Context, inside string, f *os.File) error {
 		return cannotRead("--copy-in", err)
 	}
 	if !st.Mode().IsRegular() {
-		return api.Errorf(api.CodeInvalid, "cannot copy %s in: because it is not a regular file", f.Name()).
-			WithFix("pass it on stdin instead")
+		return cannotCopyIn(f.Name())
 	}
 	if err := c.count(st.Size()); err != nil {
 		return err
 	}
 	return c.box.Put(ctx, inside, st.Mode().Perm(), io.LimitReader(f, st.Size()))
+}
+
+func cannotCopyIn(name string) error {
+	return api.Errorf(api.CodeInvalid, "cannot copy %s in: because it is not a regular file", name).
+		WithFix("pass it on stdin instead")
 }
 
 // count adds one file to the bounds.

@@ -6,11 +6,12 @@ import (
 	"log/slog"
 
 	"github.com/brigdev/brig/internal/app"
+	"github.com/brigdev/brig/internal/driver"
 )
 
 // Env is all that a command gets from outside: streams, the switches that hold
 // for every command, and the way to a working Brig. Tests put a fake behind
-// Open and run the same command tree.
+// Open and Drivers and run the same command tree.
 type Env struct {
 	Stdin  io.Reader
 	Stdout io.Writer // results only; everything for people goes to Stderr
@@ -18,6 +19,9 @@ type Env struct {
 
 	// Open builds a Brig; the caller closes it.
 	Open func(ctx context.Context, o app.Options) (*app.App, error)
+	// Drivers makes the drivers alone, for commands that run nothing with them.
+	// The caller closes them with app.CloseDrivers.
+	Drivers func(o app.Options) ([]driver.Driver, error)
 
 	// Getenv reads one environment variable: os.Getenv, or a test's map.
 	Getenv func(string) string

@@ -75,22 +75,6 @@ func (i *isolationFlags) AddFlags(c *cobra.Command) {
 	mustComplete(c, "isolation", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// check says what is wrong with the choice before anything is opened.
-func (i *isolationFlags) check() error {
-	if i.isolation == api.IsolationAuto {
-		return nil
-	}
-	rung, err := api.ParseRung(i.isolation)
-	if err != nil {
-		return err
-	}
-	if rung == api.RungProcess && !i.unsafe {
-		return api.Errorf(api.CodeInvalid, "cannot use isolation process: because it is no boundary, the program would run as you").
-			WithFix("use --isolation auto, or add --unsafe-no-isolation for code that you trust")
-	}
-	return nil
-}
-
 // mustComplete registers a completion; a wrong flag name is a bug that every
 // test of the tree finds.
 func mustComplete(c *cobra.Command, flag string, f cobra.CompletionFunc) {

@@ -35,7 +35,7 @@ func Main(args []string, stdio Stdio) int {
 
 	return Execute(ctx, args, &Env{
 		Stdin: stdio.In, Stdout: stdio.Out, Stderr: stdio.Err,
-		Open: app.Open, Getenv: os.Getenv,
+		Open: app.Open, Drivers: app.NewDrivers, Getenv: os.Getenv,
 	})
 }
 

@@ -35,9 +35,6 @@ type putFile struct {
 
 // newRunJob checks the options and reads the files that they name.
 func newRunJob(env *Env, o runOptions) (*runJob, error) {
-	if err := o.isolation.check(); err != nil {
-		return nil, err
-	}
 	limits, err := o.limits.Limits()
 	if err != nil {
 		return nil, err

@@ -130,10 +130,9 @@ func (t *lineTracker) Write(p []byte) (int, error) {
 	return t.w.Write(p)
 }
 
-// writeJSON prints v as one indented object.
+// writeJSON prints v on one line.
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

@@ -32,7 +32,7 @@ func ReadFrame(r io.Reader, buf []byte) (Frame, error) {
 	}
 	n := binary.LittleEndian.Uint32(h[:4])
 	if n < 5 || n > MaxFrame {
-		return Frame{}, fmt.Errorf("cannot read a frame: because its length is %d and the protocol allows 5 to %d", n, MaxFrame)
+		return Frame{}, protocolErrorf("it sent a frame of length %d, and 5 to %d are allowed", n, MaxFrame)
 	}
 	n -= 5
 	if int(n) > cap(buf) {

@@ -14,7 +14,7 @@
 //	block 1…   file data, each file from a block of its own, in order of arrival
 //	           inodes of 64 bytes in order of the tree, each followed by its
 //	           symlink target or directory when that fits in the same block
-//	           directories that did not fit
+//	           directories and targets that did not fit
 //
 // The bytes depend on nothing but what was put in and in which order: the build
 // time is fixed and the UUID is taken from the content.

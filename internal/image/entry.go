@@ -80,3 +80,6 @@ func refuse(path, why string) error {
 	return api.Errorf(api.CodeInvalid, "cannot put %q into an image: because %s", path, why).
 		WithFix("make the root filesystem again without it")
 }
+
+// join is the reverse of splitPath: a path from the root with a leading slash.
+func join(parts []string) string { return "/" + strings.Join(parts, "/") }

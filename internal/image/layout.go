@@ -36,8 +36,8 @@ type layout struct {
 	metaSize  uint64  // of the inodes, in bytes, whole blocks
 	nodes     []*node // in order of their offsets
 	inodes    int
-	nextBlock uint32 // the first after everything
-	big       []*node
+	nextBlock uint32  // the first after everything
+	big       []*node // directories and symlinks that have blocks of their own
 }
 
 // plan gives every node that the root reaches its place, in the order of a walk
@@ -49,7 +49,7 @@ func plan(root *node, firstFree uint32) *layout {
 	l.inodes = len(l.nodes)
 	l.nextBlock = l.metaBlock + uint32(l.metaSize>>blockBits)
 	for _, n := range l.nodes {
-		if n.isDir() && n.size > inlineMax {
+		if n.mode&typeMask != typeFile && n.size > inlineMax {
 			n.block = l.nextBlock
 			l.nextBlock += uint32(roundUp(n.size, blockSize) >> blockBits)
 			l.big = append(l.big, n)
@@ -119,7 +119,7 @@ func (l *layout) write(w io.Writer) error {
 	at := uint64(0)
 	for _, n := range l.nodes {
 		b.Write(make([]byte, n.offset-at))
-		l.inode(&b, n)
+		n.inode(&b)
 		at = n.offset + inodeSize + n.inlineSize()
 		if _, err := b.WriteTo(w); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (l *layout) write(w io.Writer) error {
 	}
 	b.Write(make([]byte, l.metaSize-at))
 	for _, n := range l.big {
-		l.dirents(&b, n.entries)
+		n.body(&b)
 		b.Write(make([]byte, roundUp(n.size, blockSize)-n.size))
 		if _, err := b.WriteTo(w); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (l *layout) write(w io.Writer) error {
 	return err
 }
 
-func (l *layout) inode(b *bytes.Buffer, n *node) {
+func (n *node) inode(b *bytes.Buffer) {
 	format, block := uint16(formatPlain), n.block
 	if n.inlineSize() > 0 {
 		format, block = formatInline, noBlock
@@ -157,18 +157,23 @@ func (l *layout) inode(b *bytes.Buffer, n *node) {
 	p = le.AppendUint32(p, n.nsec)
 	p = le.AppendUint32(p, n.nlink)
 	b.Write(p[:inodeSize])
-	switch {
-	case n.inlineSize() == 0:
-	case n.isDir():
-		l.dirents(b, n.entries)
-	default:
+	if n.inlineSize() > 0 {
+		n.body(b)
+	}
+}
+
+// body writes what a directory or symlink holds.
+func (n *node) body(b *bytes.Buffer) {
+	if n.isDir() {
+		dirents(b, n.entries)
+	} else {
 		b.WriteString(n.target)
 	}
 }
 
 // dirents writes a directory: blocks that each hold as many entries as fit, and
 // then their names.
-func (l *layout) dirents(b *bytes.Buffer, entries []dirent) {
+func dirents(b *bytes.Buffer, entries []dirent) {
 	le := binary.LittleEndian
 	for len(entries) > 0 {
 		n, used := fit(entries)

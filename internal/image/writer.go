@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"os"
@@ -29,7 +31,6 @@ type Writer struct {
 	block   uint32 // the next free one
 	entries int
 	bytes   int64
-	copied  []byte
 }
 
 // Info is what came out.
@@ -48,7 +49,7 @@ func NewWriter(f *os.File, limits Limits) (*Writer, error) {
 		limits.Bytes = defaultBytes
 	}
 	if _, err := f.Seek(blockSize, io.SeekStart); err != nil {
-		return nil, api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
+		return nil, writeError(err)
 	}
 	w := &Writer{
 		file:    f,
@@ -56,7 +57,6 @@ func NewWriter(f *os.File, limits Limits) (*Writer, error) {
 		limits:  limits,
 		root:    newNode(Entry{Kind: Dir, Mode: 0o755}),
 		block:   1,
-		copied:  make([]byte, 256<<10),
 	}
 	w.out = bufio.NewWriterSize(io.MultiWriter(f, w.content), 256<<10)
 	return w, nil
@@ -103,12 +103,14 @@ func (w *Writer) data(ctx context.Context, e Entry, n *node, r io.Reader) error 
 		return nil
 	}
 	n.block = w.block
-	src := io.LimitReader(ctxReader{ctx, r}, e.Size)
-	got, err := io.CopyBuffer(w.out, src, w.copied)
-	if err != nil {
-		return readError(e.Path, err)
-	}
-	if got != e.Size {
+	src := &source{ctx: ctx, r: io.LimitReader(r, e.Size)}
+	got, err := io.Copy(w.out, src)
+	switch {
+	case src.err != nil:
+		return readError(e.Path, src.err)
+	case err != nil:
+		return writeError(err)
+	case got != e.Size:
 		return readError(e.Path, io.ErrUnexpectedEOF)
 	}
 	w.block += uint32((e.Size + blockSize - 1) >> blockBits)
@@ -120,28 +122,25 @@ func (w *Writer) pad(n uint64) error {
 	var zero [blockSize]byte
 	if tail := n % blockSize; tail != 0 {
 		if _, err := w.out.Write(zero[tail:]); err != nil {
-			return api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
+			return writeError(err)
 		}
 	}
 	return nil
 }
 
-// Finish writes what describes the files, and the superblock, and syncs the
-// file. The writer is of no use afterwards.
+// Finish writes what describes the files, and the superblock. It does not sync
+// the file. The writer is of no use afterwards.
 func (w *Writer) Finish(ctx context.Context) (Info, error) {
 	p := plan(w.root, w.block)
 	if err := p.write(w.out); err != nil {
-		return Info{}, api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
+		return Info{}, writeError(err)
 	}
 	if err := w.out.Flush(); err != nil {
-		return Info{}, api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
+		return Info{}, writeError(err)
 	}
 	super := p.superblock(w.content.Sum(nil))
 	if _, err := w.file.WriteAt(super, 0); err != nil {
-		return Info{}, api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
-	}
-	if err := w.file.Sync(); err != nil {
-		return Info{}, api.Errorf(api.CodeInternal, "cannot write an image: %w", err)
+		return Info{}, writeError(err)
 	}
 	digest, size, err := Digest(ctx, w.file)
 	return Info{Digest: digest, Bytes: size, Entries: p.inodes}, err
@@ -150,33 +149,45 @@ func (w *Writer) Finish(ctx context.Context) (Info, error) {
 // Digest reads a whole file and gives "sha256:…" and its size.
 func Digest(ctx context.Context, f *os.File) (string, int64, error) {
 	h := sha256.New()
-	r := io.NewSectionReader(f, 0, 1<<62)
-	n, err := io.CopyBuffer(h, ctxReader{ctx, r}, make([]byte, 256<<10))
+	src := &source{ctx: ctx, r: io.NewSectionReader(f, 0, 1<<62)}
+	n, err := io.CopyBuffer(h, src, make([]byte, 256<<10))
 	if err != nil {
-		return "", 0, api.Errorf(api.CodeInternal, "cannot read %s: %w", f.Name(), err)
+		return "", 0, fmt.Errorf("cannot read %s: %w", f.Name(), err)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), n, nil
 }
 
-// ctxReader stops when its context does.
-type ctxReader struct {
+// source reads until its context ends, and remembers its own error apart from
+// that of whoever it is copied to.
+type source struct {
 	ctx context.Context
 	r   io.Reader
+	err error
 }
 
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, api.Errorf(api.CodeCancelled, "cannot go on: %w", err)
+func (s *source) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		s.err = api.Errorf(api.CodeCancelled, "cannot go on with an image: %w", err)
+		return 0, s.err
 	}
-	return c.r.Read(p)
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
-// readError says which entry could not be read. What is classed already, a
-// cancellation for one, stays as it is.
+// readError says which entry of a source could not be read. What has a code
+// already keeps it.
 func readError(path string, err error) error {
-	if api.CodeOf(err) != api.CodeInternal {
+	if classed := (*api.Error)(nil); errors.As(err, &classed) {
 		return err
 	}
-	return api.Errorf(api.CodeInvalid, "cannot read %q of a root filesystem: %w", path, err).
-		WithFix("make the root filesystem again: it is cut short or changed while it was read")
+	return api.Errorf(api.CodeInvalid, "cannot read %q of a root filesystem: because of %w", path, err).
+		WithFix("make it again: it is cut short, or changed while it was read")
+}
+
+func writeError(err error) error {
+	return api.Errorf(api.CodeInternal, "cannot write an image: because of %w", err).
+		WithFix("check the space left in the data directory")
 }

@@ -14,6 +14,9 @@ import (
 //go:embed agent_linux_amd64
 var binary []byte
 
+//go:embed umount_linux_amd64
+var umount []byte
+
 //go:embed runner.py
 var runner []byte
 
@@ -22,3 +25,7 @@ func Binary() []byte { return binary }
 
 // Runner is the program of the warm Python interpreter.
 func Runner() []byte { return runner }
+
+// Umount is the helper that unmounts the sentry's /proc; it runs on the host's
+// side of a gVisor box, before the sentry locks itself in.
+func Umount() []byte { return umount }

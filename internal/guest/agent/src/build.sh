@@ -3,8 +3,15 @@
 # nobody needs a C compiler; `make agent-check` rebuilds it and compares.
 set -eu
 cd "$(dirname "$0")"
-exec "${CC:-gcc}" -std=gnu11 -Os -Wall -Wextra -Werror -Wno-unused-function \
-	-ffreestanding -nostdlib -static -fno-pie -no-pie -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-builtin -mno-red-zone \
-	-Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack -s \
-	-o "${1:-../agent_linux_amd64}" main.c exec.c files.c reset.c wire.c sys.c
+build() {
+	out=$1
+	shift
+	"${CC:-gcc}" -std=gnu11 -Os -Wall -Wextra -Werror -Wno-unused-function \
+		-ffreestanding -nostdlib -static -fno-pie -no-pie -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -fcf-protection=none -fno-builtin -mno-red-zone \
+		-Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack -Wl,-z,noseparate-code -s \
+		-o "$out" "$@"
+}
+to=${1:-..}
+build "$to/agent_linux_amd64" main.c exec.c files.c reset.c wire.c sys.c
+build "$to/umount_linux_amd64" umount.c sys.c

@@ -1,0 +1,48 @@
+# Brig's commands for developers. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GVISOR  := $(shell go list -m -f '{{.Version}}' gvisor.dev/gvisor)
+# A snapshot restores only in a sentry of the same version, so it needs one.
+LDFLAGS := -X github.com/brigdev/brig/internal/cli.buildVersion=$(VERSION) \
+           -X gvisor.dev/gvisor/runsc/version.version=brig-$(GVISOR)
+
+# gVisor's boot re-executes itself when it finds cgo.
+export CGO_ENABLED := 0
+
+FUZZTIME ?= 60s
+BENCHFLAGS ?=
+
+.PHONY: help build setup demo test check bench fuzz soak clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/brig, the one static binary
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/brig ./cmd/brig
+
+setup: build ## install what is missing for the python template, and build it
+	scripts/setup
+	@bin/brig template ls | grep -q '^python ' || bin/brig template build python
+
+demo: setup ## run 200 real and hostile snippets, each in its own sandbox
+	scripts/demo
+
+test: setup ## vet and run every test, those in real sandboxes included
+	scripts/test
+
+check: ## formatting, vet and the rules of the repository, without sandboxes
+	scripts/check
+
+bench: setup ## measure, and write a report to bench/results/
+	bin/brig bench $(BENCHFLAGS)
+
+fuzz: ## run every fuzz target for FUZZTIME each (default 60s)
+	scripts/fuzz $(FUZZTIME)
+
+soak: setup ## kill and restart a batch of 2,000 items again and again
+	scripts/soak
+
+clean: ## remove what these targets made in the tree
+	rm -rf bin demo-out

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/app"
+	"github.com/brigdev/brig/internal/doctor"
+)
+
+func newDoctorCommand(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this host can run, how fast, and what is missing",
+		Long: `Say which boundaries (rungs) this host can run, by running a guest with each,
+how long that took from nothing to destroyed, what is missing and the exact
+command that mends it.
+
+Exit codes: 0 when sandboxes of gvisor's strength work here, else 1.`,
+		Example: `  brig doctor
+  brig doctor --json | jq .auto`,
+		Args: args(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error { return runDoctor(c.Context(), env) },
+	}
+}
+
+func runDoctor(ctx context.Context, env *Env) (err error) {
+	opts, err := env.AppOptions()
+	if err != nil {
+		return err
+	}
+	drivers, err := env.Drivers(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.CloseDrivers(drivers)) }()
+	report := doctor.Run(ctx, drivers, opts.DataDir)
+	if ctx.Err() != nil {
+		return api.Errorf(api.CodeCancelled, "cannot finish the checks: because they were interrupted")
+	}
+	if env.JSON {
+		err = writeJSON(env.Stdout, report)
+	} else {
+		err = printReport(env.Stdout, report)
+	}
+	if err == nil && !report.OK {
+		return &ExitError{Code: 1}
+	}
+	return err
+}
+
+// printReport writes the report for people: checks, ladder, and what auto takes.
+func printReport(w io.Writer, r doctor.Report) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CHECK\tSTATUS\tFOUND")
+	for _, c := range r.Checks {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Status, c.Detail)
+		printFix(t, c.Fix)
+	}
+	fmt.Fprintln(t, "\t\t\nRUNG\tSTATUS\tFOUND")
+	for _, rung := range r.Rungs {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", rung.Rung, rung.Status, rung.Detail)
+		for _, p := range rung.Probes {
+			if p.OK {
+				fmt.Fprintf(t, "\t\t%s: %s from nothing to destroyed\n", p.Driver, p.Took.Round(time.Millisecond/10))
+			}
+			printFix(t, p.Fix)
+			for _, d := range p.Degraded {
+				fmt.Fprintf(t, "\t\t%s is missing: %s\n", d.What, d.Cost)
+				printFix(t, d.Fix)
+			}
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if r.Auto == "" {
+		_, err := fmt.Fprintln(w, "\nNo boundary of gvisor's strength works here: brig runs nothing by default.")
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n--isolation auto takes %s.\n", r.Auto)
+	return err
+}
+
+func printFix(w io.Writer, fix string) {
+	if fix != "" {
+		fmt.Fprintf(w, "\t\tfix: %s\n", fix)
+	}
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/app"
+	"github.com/brigdev/brig/internal/host"
+)
+
+func newGCCommand(env *Env) *cobra.Command {
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what dead Brig processes left behind",
+		Long: `Remove the sandboxes that Brig processes left behind when they were killed. The
+sandboxes of living processes are never touched. Every start of Brig does the
+same; this command is for looking, and for hosts where Brig is not started
+again.`,
+		Example: `  brig gc --dry-run
+  brig gc --json`,
+		Args: args(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error { return runGC(c.Context(), env, dryRun) },
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
+	return c
+}
+
+func runGC(ctx context.Context, env *Env, dryRun bool) (err error) {
+	opts, err := env.AppOptions()
+	if err != nil {
+		return err
+	}
+	drivers, err := env.Drivers(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.CloseDrivers(drivers)) }()
+	report, err := host.Recover(ctx, opts.StateDir, drivers, dryRun, env.Log())
+	if err != nil {
+		return err
+	}
+	if env.JSON {
+		err = writeJSON(env.Stdout, report)
+	} else {
+		err = printGC(env.Stdout, report)
+	}
+	if err == nil && report.Failed() > 0 {
+		return api.Errorf(api.CodeInternal, "cannot remove %d of %d leftover boxes: because their drivers failed", report.Failed(), len(report.Boxes)).
+			WithFix("run 'brig gc --json' for the reason of each, then 'brig gc' again")
+	}
+	return err
+}
+
+// printGC writes one line per box and a sum.
+func printGC(w io.Writer, r host.Report) error {
+	for _, b := range r.Boxes {
+		did := "removed"
+		switch {
+		case b.Error != "":
+			did = "cannot remove: " + oneLine(b.Error)
+		case r.DryRun:
+			did = "would be removed"
+		}
+		if _, err := fmt.Fprintf(w, "%s  %s  %s\n", b.ID, b.Driver, did); err != nil {
+			return err
+		}
+	}
+	did, n := "removed", r.Removed()
+	if r.DryRun {
+		did, n = "would be removed", len(r.Boxes)
+	}
+	_, err := fmt.Fprintf(w, "%d %s (%d dead processes)\n", n, did, r.Owners)
+	return err
+}

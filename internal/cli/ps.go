@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/host"
+)
+
+func newPsCommand(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ps",
+		Short: "List the sandboxes of every Brig process",
+		Long: `List the sandboxes of every Brig process that uses this state directory, oldest
+first. The state orphan means that the process that made it is gone: 'brig gc'
+removes it.`,
+		Example: `  brig ps
+  brig ps --json | jq -r '.[].id'`,
+		Args: args(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error { return runPs(env) },
+	}
+}
+
+func runPs(env *Env) error {
+	opts, err := env.AppOptions()
+	if err != nil {
+		return err
+	}
+	list, err := host.ListAll(opts.StateDir)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b api.SandboxInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	if env.JSON {
+		return writeJSON(env.Stdout, list)
+	}
+	t := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SANDBOX\tSTATE\tTEMPLATE\tISOLATION\tAGE\tLEFT\tPID")
+	for _, s := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.ID, s.State, s.Template, s.Isolation,
+			time.Since(s.CreatedAt).Round(time.Second), max(0, time.Until(s.Deadline)).Round(time.Second), s.OwnerPID)
+	}
+	return t.Flush()
+}

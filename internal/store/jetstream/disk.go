@@ -1,0 +1,66 @@
+package jetstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/store"
+)
+
+// acquire takes the lock on a store's directory, for as long as the file it
+// returns is open. The kernel gives it up when the process dies, however.
+func acquire(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, dirError(path, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, dirError(path, err)
+		}
+		holder := "unknown"
+		if b, err := io.ReadAll(io.LimitReader(f, 32)); err == nil && len(b) > 0 {
+			holder = strings.TrimSpace(string(b))
+		}
+		return nil, api.Errorf(api.CodeConflict, "cannot open the journal: because another brig (pid %s) is running this batch", holder).
+			WithFix("wait for it or stop it with: kill -INT %s; look at it with: brig batch status DIR", holder)
+	}
+	// The pid is for people; the lock holds without it, on a full disk too.
+	if f.Truncate(0) == nil {
+		_, _ = fmt.Fprintln(f, os.Getpid())
+	}
+	return f, nil
+}
+
+// room says whether n more bytes can be written without touching the reserve.
+// A record is written once, and a block of the stream may be rewritten beside
+// itself to make it compact, so twice the bytes are asked for.
+func (s *Store) room(n int) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return dirError(s.dir, err)
+	}
+	free, need := int64(fs.Bavail)*fs.Bsize, s.reserve+2*int64(n)
+	if free >= need {
+		return nil
+	}
+	return api.Errorf(api.CodeExhausted, "cannot write to the journal: because the disk of %s has %s free and %s are needed: %w",
+		s.dir, api.FormatBytes(free), api.FormatBytes(need), store.ErrFull).
+		WithFix("free some space there, then run the same command again: it resumes")
+}
+
+func dirError(path string, err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return api.Errorf(api.CodeExhausted, "cannot open the journal: because %s has no room: %w", path, store.ErrFull).
+			WithFix("free some space there, then run the same command again: it resumes")
+	}
+	return api.Errorf(api.CodeInvalid, "cannot open the journal: because %s cannot be used: %w", path, err).
+		WithFix("give a directory on a local disk that you can write to")
+}

@@ -1,0 +1,271 @@
+// Package jetstream keeps a store.Store in NATS JetStream, embedded in this
+// process: no listener, no port, no signal handler, every write synchronous.
+//
+// One stream holds a subject per key and one message per subject, so the
+// stream is a table: publishing replaces the value, the sequence number is the
+// revision, and JetStream's check of the subject's last sequence makes every
+// write a compare-and-set. Writes are made durable one after the other, so the
+// disk's flush time bounds how many there are per second.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/store"
+)
+
+const (
+	streamName = "records"
+	subjects   = "r.*"
+	prefix     = "r."
+
+	// writeTimeout is far above the slowest flush of a disk that works.
+	writeTimeout = 60 * time.Second
+)
+
+// DefaultReserve is how much of the disk is left free. JetStream cannot go on
+// in a stream whose write failed half-way, so the disk is never filled.
+const DefaultReserve = 16 << 20
+
+// Options are the choices of Open. The zero value is ready to use.
+type Options struct {
+	// Reserve is how many bytes of the disk stay free; 0 means DefaultReserve.
+	Reserve int64
+	// Log gets JetStream's own warnings and errors; nil discards them.
+	Log *slog.Logger
+}
+
+// Store is a store on disk.
+type Store struct {
+	dir     string
+	reserve int64
+	lock    *os.File
+	server  *server.Server
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+
+	// mu is held for reading by every operation, so that Close waits for them.
+	mu     sync.RWMutex
+	closed bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in dir, which is made when it does not exist. Only one
+// process at a time can have it open. Errors: CodeConflict when another has it
+// (the text says which), store.ErrFull when the disk has no room, CodeInvalid
+// when the directory cannot be used.
+func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
+	if opts.Reserve <= 0 {
+		opts.Reserve = DefaultReserve
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, dirError(dir, err)
+	}
+	lock, err := acquire(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, reserve: opts.Reserve, lock: lock}
+	if err := s.start(ctx, opts.Log); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context, log *slog.Logger) error {
+	if err := s.room(0); err != nil {
+		return err
+	}
+	srv, err := startServer(s.dir, log)
+	s.server = srv
+	if err != nil {
+		return s.classify(err, "open the journal")
+	}
+	s.conn, err = nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect(), nats.Name("brig"))
+	if err != nil {
+		return s.classify(err, "open the journal")
+	}
+	if s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(writeTimeout)); err != nil {
+		return s.classify(err, "open the journal")
+	}
+	s.stream, err = s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:              streamName,
+		Subjects:          []string{subjects},
+		MaxMsgsPerSubject: 1,
+		Storage:           jetstream.FileStorage,
+		AllowDirect:       true,
+	})
+	if err != nil {
+		return s.classify(err, "open the journal")
+	}
+	return nil
+}
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	return s.publish(ctx, key, value, 0, store.ErrExists)
+}
+
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	if rev == 0 {
+		return 0, store.ErrConflict // to JetStream 0 would mean "no such key yet"
+	}
+	return s.publish(ctx, key, value, rev, store.ErrConflict)
+}
+
+func (s *Store) publish(ctx context.Context, key string, value []byte, rev uint64, onMismatch error) (uint64, error) {
+	if err := store.Check(key, len(value)); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return 0, err
+	}
+	if err := s.room(len(value)); err != nil {
+		return 0, err
+	}
+	ack, err := s.js.Publish(ctx, prefix+key, value, jetstream.WithExpectLastSequencePerSubject(rev))
+	var apiErr *jetstream.APIError
+	switch {
+	case err == nil:
+		return ack.Sequence, nil
+	case errors.As(err, &apiErr) && apiErr.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+		return 0, onMismatch
+	}
+	return 0, s.classify(err, "write to the journal")
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	if err := store.Check(key, 0); err != nil {
+		return store.Record{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return store.Record{}, err
+	}
+	m, err := s.stream.GetLastMsgForSubject(ctx, prefix+key)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return store.Record{}, store.ErrNotFound
+	}
+	if err != nil {
+		return store.Record{}, s.classify(err, "read the journal")
+	}
+	return record(m), nil
+}
+
+// All implements store.Store.
+func (s *Store) All(ctx context.Context) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		last, err := s.lastSequence(ctx)
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		for next := uint64(1); next <= last; {
+			r, err := s.from(ctx, next)
+			if errors.Is(err, store.ErrNotFound) || err == nil && r.Rev > last {
+				return // what is left was written after the stream began
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+			next = r.Rev + 1
+		}
+	}
+}
+
+// from reads the first record whose revision is at least rev.
+func (s *Store) from(ctx context.Context, rev uint64) (store.Record, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return store.Record{}, err
+	}
+	m, err := s.stream.GetMsg(ctx, rev, jetstream.WithGetMsgSubject(subjects))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return store.Record{}, store.ErrNotFound
+	}
+	if err != nil {
+		return store.Record{}, s.classify(err, "read the journal")
+	}
+	return record(m), nil
+}
+
+func (s *Store) lastSequence(ctx context.Context) (uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return 0, err
+	}
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return 0, s.classify(err, "read the journal")
+	}
+	return info.State.LastSeq, nil
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	if s.server != nil {
+		s.server.Shutdown()
+		s.server.WaitForShutdown()
+	}
+	return s.lock.Close() // gives up the lock
+}
+
+func (s *Store) ready(ctx context.Context) error {
+	if s.closed {
+		return store.ErrClosed
+	}
+	return ctx.Err()
+}
+
+func record(m *jetstream.RawStreamMsg) store.Record {
+	return store.Record{Key: strings.TrimPrefix(m.Subject, prefix), Value: m.Data, Rev: m.Sequence}
+}
+
+// classify names a failure of JetStream. It does not say in a way that can be
+// relied on that the disk is full, so the disk is asked.
+func (s *Store) classify(err error, what string) error {
+	if full := s.room(0); full != nil {
+		return full
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return api.Errorf(api.CodeInternal, "cannot %s: because JetStream failed: %w", what, err).
+		WithFix("run the same command again: nothing that was written is lost")
+}
