@@ -7,6 +7,14 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
+// prepareDirs makes both directories.
+func prepareDirs(o Options) error {
+	if err := prepareDir("data", o.DataDir); err != nil {
+		return err
+	}
+	return prepareDir("state", o.StateDir)
+}
+
 // prepareDir makes dir for its owner only and refuses one that somebody else
 // could have planted, as in a shared temporary directory.
 func prepareDir(what, dir string) error {

@@ -38,6 +38,7 @@ type Usage struct {
 type Tree struct {
 	v2     bool
 	parent map[string]string // v1: controller → directory; v2: "" → directory
+	home   map[string]string // v1: controller → the group that we came from
 }
 
 const v1Root, v2Root = "/sys/fs/cgroup", "/sys/fs/cgroup"
@@ -90,8 +91,29 @@ func (t *Tree) List() []string {
 	return out
 }
 
+// Close removes the parent if no group is left in it, of this process or of
+// another one.
+func (t *Tree) Close() {
+	for _, dir := range t.parent {
+		_ = syscall.Rmdir(dir)
+	}
+}
+
 // Create makes the group id with its limits.
 func (t *Tree) Create(id string, l Limits) (*Group, error) {
+	g, err := t.create(id, l)
+	if errors.Is(err, fs.ErrNotExist) { // another process closed its tree just now
+		for _, dir := range t.parent {
+			if os.MkdirAll(dir, 0o755) == nil && t.v2 {
+				enable(dir)
+			}
+		}
+		return t.create(id, l)
+	}
+	return g, err
+}
+
+func (t *Tree) create(id string, l Limits) (*Group, error) {
 	g := t.Group(id)
 	for _, dir := range g.dirs() {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -217,3 +239,6 @@ func readKey(path, key string) int64 {
 	}
 	return 0
 }
+
+// SetCPUs limits processor time from now on.
+func (g *Group) SetCPUs(cpus float64) error { return g.set(Limits{CPUs: cpus}) }

@@ -12,7 +12,7 @@ var v1Controllers = []string{"memory", "pids", "cpu", "cpuacct"}
 
 // openV1 makes the parent in every v1 hierarchy that takes it.
 func openV1(root, name string) *Tree {
-	t := &Tree{parent: map[string]string{}}
+	t := &Tree{parent: map[string]string{}, home: map[string]string{}}
 	own := ownGroups()
 	for _, c := range v1Controllers {
 		dir := filepath.Join(root, c, own[c], name)
@@ -28,7 +28,7 @@ func openV1(root, name string) *Tree {
 		if c == "memory" {
 			_ = os.WriteFile(filepath.Join(dir, "memory.use_hierarchy"), []byte("1"), 0)
 		}
-		t.parent[c] = dir
+		t.parent[c], t.home[c] = dir, filepath.Dir(dir)
 	}
 	return t
 }
@@ -85,9 +85,9 @@ func (g *Group) EnterV1() error {
 	return nil
 }
 
-// LeaveV1 moves the calling thread back to the groups' parent.
+// LeaveV1 moves the calling thread back to where it came from.
 func (t *Tree) LeaveV1() error {
-	for _, d := range t.parent {
+	for _, d := range t.home {
 		if err := os.WriteFile(filepath.Join(d, "tasks"), []byte("0"), 0); err != nil {
 			return err
 		}

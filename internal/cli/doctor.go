@@ -58,14 +58,34 @@ func runDoctor(ctx context.Context, env *Env) (err error) {
 
 // printReport writes the report for people: checks, ladder, and what auto takes.
 func printReport(w io.Writer, r doctor.Report) error {
+	if err := printChecks(w, r.Checks); err != nil {
+		return err
+	}
+	if err := printRungs(w, r.Rungs); err != nil {
+		return err
+	}
+	last := "--isolation auto takes " + string(r.Auto) + "."
+	if r.Auto == "" {
+		last = "No boundary of gvisor's strength works here: brig runs nothing by default."
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", last)
+	return err
+}
+
+func printChecks(w io.Writer, checks []doctor.Check) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "CHECK\tSTATUS\tFOUND")
-	for _, c := range r.Checks {
+	for _, c := range checks {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Status, c.Detail)
 		printFix(t, c.Fix)
 	}
-	fmt.Fprintln(t, "\t\t\nRUNG\tSTATUS\tFOUND")
-	for _, rung := range r.Rungs {
+	return t.Flush()
+}
+
+func printRungs(w io.Writer, rungs []doctor.Rung) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nRUNG\tSTATUS\tFOUND")
+	for _, rung := range rungs {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", rung.Rung, rung.Status, rung.Detail)
 		for _, p := range rung.Probes {
 			if p.OK {
@@ -78,15 +98,7 @@ func printReport(w io.Writer, r doctor.Report) error {
 			}
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if r.Auto == "" {
-		_, err := fmt.Fprintln(w, "\nNo boundary of gvisor's strength works here: brig runs nothing by default.")
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n--isolation auto takes %s.\n", r.Auto)
-	return err
+	return t.Flush()
 }
 
 func printFix(w io.Writer, fix string) {

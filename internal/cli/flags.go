@@ -39,11 +39,11 @@ type limitFlags struct {
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
 	d := api.DefaultLimits()
 	l.memory, l.disk, l.output = byteSize(d.MemoryBytes), byteSize(d.DiskBytes), byteSize(d.OutputBytes)
-	f.DurationVar(&l.timeout, "timeout", d.Timeout, "wall-clock time of the program")
-	f.DurationVar(&l.cpuTime, "cpu-time", 0, "processor time of the program (0 = cpus x timeout)")
+	f.DurationVar(&l.timeout, "timeout", d.Timeout, "wall-clock `TIME` of the program")
+	f.DurationVar(&l.cpuTime, "cpu-time", 0, "processor `TIME` of the program (0 = cpus x timeout)")
 	f.Var(&l.memory, "memory", "memory, files in memory included")
-	f.Float64Var(&l.cpus, "cpus", d.CPUs, "cores")
-	f.IntVar(&l.pids, "pids", d.PIDs, "processes and threads at a time")
+	f.Float64Var(&l.cpus, "cpus", d.CPUs, "`CORES`, such as 0.5")
+	f.IntVar(&l.pids, "pids", d.PIDs, "`COUNT` of processes and threads at a time")
 	f.Var(&l.disk, "disk", "bytes that may be written")
 	f.Var(&l.output, "output-limit", "bytes of stdout and stderr together")
 }
@@ -66,7 +66,7 @@ type isolationFlags struct {
 
 // AddFlags declares them on c and completes the rungs' names.
 func (i *isolationFlags) AddFlags(c *cobra.Command) {
-	c.Flags().StringVar(&i.isolation, "isolation", api.IsolationAuto, "boundary: auto (the strongest that works here, gvisor or more) or a rung's name")
+	c.Flags().StringVar(&i.isolation, "isolation", api.IsolationAuto, "boundary, a `RUNG` or auto: the strongest that works here, gvisor or more")
 	c.Flags().BoolVar(&i.unsafe, "unsafe-no-isolation", false, "admit --isolation process, which is no boundary at all")
 	names := []string{api.IsolationAuto}
 	for _, r := range api.Rungs() {

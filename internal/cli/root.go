@@ -36,7 +36,11 @@ Directories:
 	flags.BoolVar(&env.JSON, "json", false, "print results and errors as JSON")
 	flags.BoolVar(&env.Verbose, "verbose", false, "print debug logs on stderr")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageErrorf(c, "%v", err)
+		usage := usageErrorf(c, "%v", err)
+		if fix := api.FixOf(err); fix != "" {
+			usage.WithFix("%s", fix)
+		}
+		return usage
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(

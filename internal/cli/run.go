@@ -33,15 +33,15 @@ type runOptions struct {
 // AddFlags declares the flags of run.
 func (o *runOptions) AddFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.template, "template", "", "root filesystem (default host for a command, python for --code in Python if it was built)")
+	f.StringVar(&o.template, "template", "", "root filesystem, a template's `NAME` (default host for a command, python for --code in Python if it was built)")
 	o.isolation.AddFlags(c)
 	o.limits.AddFlags(f)
-	f.StringArrayVar(&o.env, "env", nil, "variable NAME=VALUE for the program (repeatable)")
-	f.StringVar(&o.input, "input", "", "file that becomes /work/input.json")
-	f.StringVar(&o.code, "code", "", "file that becomes /work/run.<ext> and is run; - is stdin")
-	f.StringVar(&o.language, "language", "", "language of --code: python or shell (default by extension, else python)")
-	f.StringArrayVar(&o.copyIn, "copy-in", nil, "SRC:DST, a host file or directory to copy inside first (repeatable)")
-	f.StringArrayVar(&o.copyOut, "copy-out", nil, "SRC:DST, a file or directory inside to copy to the host afterwards (repeatable)")
+	f.StringArrayVar(&o.env, "env", nil, "variable `NAME=VALUE` for the program (repeatable)")
+	f.StringVar(&o.input, "input", "", "`FILE` that becomes /work/input.json")
+	f.StringVar(&o.code, "code", "", "`FILE` that becomes /work/run.<ext> and is run; - is stdin")
+	f.StringVar(&o.language, "language", "", "`LANGUAGE` of --code: python, sh, bash, node, … (default by extension, else python)")
+	f.StringArrayVar(&o.copyIn, "copy-in", nil, "copy a host file or directory inside first, `SRC:DST` (repeatable)")
+	f.StringArrayVar(&o.copyOut, "copy-out", nil, "copy a file or directory inside to the host afterwards, `SRC:DST` (repeatable)")
 }
 
 func newRunCommand(env *Env) *cobra.Command {
@@ -123,7 +123,7 @@ type runEnd struct {
 
 // run is the sandbox's whole life: create, put, exec, copy out, destroy.
 func (j *runJob) run(ctx context.Context, env *Env, brig *app.App) (end runEnd, err error) {
-	if err := j.chooseTemplate(brig); err != nil {
+	if err := j.chooseTemplate(ctx, brig.Templates); err != nil {
 		return end, err
 	}
 	box, err := brig.Host.Create(ctx, j.spec)
@@ -144,5 +144,5 @@ func (j *runJob) run(ctx context.Context, env *Env, brig *app.App) (end runEnd, 
 	if end.result, err = box.Exec(ctx, j.exec, stdio); err != nil {
 		return end, err
 	}
-	return end, j.fetchFiles(ctx, env, box)
+	return end, j.fetchFiles(ctx, env, box, end.result.Verdict)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/host"
+	"github.com/brigdev/brig/internal/template"
 )
 
 // maxPutBytes bounds --code and --input, which are held in memory.
@@ -92,19 +93,29 @@ func (j *runJob) addProgram(env *Env, o runOptions) error {
 	return j.addFile(j.exec.Script, "--code", o.code, env.Stdin)
 }
 
+// languages are those whose scripts are known by their extension.
+func languages() map[string]string {
+	return map[string]string{
+		".py": "python", ".sh": "sh", ".bash": "bash", ".js": "node",
+		".pl": "perl", ".rb": "ruby", ".php": "php", ".lua": "lua",
+	}
+}
+
 // languageOf is the language of a script and its extension inside: what the
-// user said, else what the file's extension says, else Python.
+// user said, else what the file's extension says, else Python. Whether the
+// template can run it is the host's to say.
 func languageOf(file, language string) (string, string) {
 	ext := filepath.Ext(file)
-	byExt := map[string]string{".py": "python", ".sh": "shell", ".bash": "shell"}
 	if language == "" {
-		language = byExt[ext]
+		language = languages()[ext]
 	}
-	switch language {
-	case "", "python":
-		return "python", ".py"
-	case "shell":
-		return "shell", ".sh"
+	if language == "" {
+		language = "python"
+	}
+	for e, l := range languages() {
+		if l == language {
+			ext = e
+		}
 	}
 	return language, ext
 }
@@ -140,6 +151,34 @@ func cannotRead(flag string, err error) error {
 		WithFix("name a file that exists and that you may read")
 }
 
+// chooseTemplate fills the default: host for what the host can run, so that it
+// works at once, and python for Python once it was built, because it is warm.
+func (j *runJob) chooseTemplate(ctx context.Context, templates *template.Catalog) error {
+	if j.spec.Template != "" {
+		return nil
+	}
+	j.spec.Template = template.HostName
+	if j.exec.Language != "python" {
+		return nil
+	}
+	_, missing := templates.Resolve(ctx, "python")
+	if missing == nil {
+		j.spec.Template = "python"
+		return nil
+	}
+	if api.CodeOf(missing) != api.CodeNotFound {
+		return missing
+	}
+	host, err := templates.Resolve(ctx, template.HostName)
+	if err != nil {
+		return err
+	}
+	if _, ok := host.Languages["python"]; !ok {
+		return missing
+	}
+	return nil
+}
+
 // putFiles brings everything inside before the program starts.
 func (j *runJob) putFiles(ctx context.Context, env *Env, box host.Sandbox) error {
 	for _, f := range j.files {
@@ -157,12 +196,19 @@ func (j *runJob) putFiles(ctx context.Context, env *Env, box host.Sandbox) error
 }
 
 // fetchFiles copies out what was asked for, whatever the verdict: a program
-// that failed may have left what explains it.
-func (j *runJob) fetchFiles(ctx context.Context, env *Env, box host.Sandbox) error {
+// that failed may have left what explains it. But what cannot be copied then is
+// only named, because the program's end is the news; a sandbox that hit a limit
+// is often gone.
+func (j *runJob) fetchFiles(ctx context.Context, env *Env, box host.Sandbox, verdict api.Verdict) error {
 	out := copier{box: box, log: env.Stderr}
 	for _, p := range j.copyOut {
-		if err := out.copyOut(ctx, p); err != nil {
+		err := out.copyOut(ctx, p)
+		switch {
+		case err == nil:
+		case verdict == api.OK:
 			return err
+		default:
+			out.skip(p.inside, oneLine(err.Error()))
 		}
 	}
 	return nil

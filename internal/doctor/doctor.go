@@ -19,6 +19,8 @@ const (
 	OK   Status = "ok"
 	Warn Status = "warn"
 	Fail Status = "fail"
+	// Absent is a rung that this version has no driver for.
+	Absent Status = "absent"
 )
 
 // Check is one named fact about the host.
@@ -59,7 +61,7 @@ func Run(ctx context.Context, drivers []driver.Driver, dataDir string) Report {
 	for i := len(ladder) - 1; i >= 0; i-- {
 		rung := probeRung(ctx, ladder[i], drivers)
 		r.Rungs = append(r.Rungs, rung)
-		if r.Auto == "" && rung.Status != Fail && rung.Rung.AtLeast(api.RungGVisor) && usable(rung.Probes) {
+		if r.Auto == "" && rung.Rung.AtLeast(api.RungGVisor) && usable(rung.Probes) {
 			r.Auto = rung.Rung
 		}
 	}
@@ -69,7 +71,7 @@ func Run(ctx context.Context, drivers []driver.Driver, dataDir string) Report {
 
 // probeRung runs a guest with every driver of one rung.
 func probeRung(ctx context.Context, rung api.Rung, drivers []driver.Driver) Rung {
-	out := Rung{Rung: rung, Status: Fail, Detail: "not built in this version", Probes: []driver.Probe{}}
+	out := Rung{Rung: rung, Status: Absent, Detail: "not built in this version", Probes: []driver.Probe{}}
 	for _, d := range drivers {
 		if d.Rung() != rung {
 			continue
@@ -77,12 +79,12 @@ func probeRung(ctx context.Context, rung api.Rung, drivers []driver.Driver) Rung
 		p := d.Probe(ctx)
 		out.Probes = append(out.Probes, p)
 		switch {
-		case !p.OK && out.Status == Fail:
-			out.Detail = p.Reason
 		case p.OK && len(p.Degraded) == 0 && !p.Emulated:
 			out.Status, out.Detail = OK, "works"
-		case p.OK && out.Status == Fail:
+		case p.OK && out.Status != OK:
 			out.Status, out.Detail = Warn, "works, by fall-backs"
+		case !p.OK && out.Status == Absent:
+			out.Status, out.Detail = Fail, p.Reason
 		}
 	}
 	if rung == api.RungProcess && out.Status == OK {

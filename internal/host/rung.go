@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -138,6 +139,8 @@ const probeRetry = 30 * time.Second
 type prober struct {
 	drv  driver.Driver
 	turn chan struct{} // one probe at a time; holds a token while free
+	// worked is set when the driver has made a box: it needs no more proof.
+	worked atomic.Bool
 
 	mu   sync.Mutex
 	last driver.Probe

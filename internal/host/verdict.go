@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"syscall"
@@ -40,64 +39,203 @@ type outcome struct {
 	// Usage is what the kernel accounted to this exec; zero where the driver
 	// can't tell.
 	Usage  driver.Usage
-	Limits api.Limits // as they applied to this exec
-	TTL    time.Duration
+	Limits api.Limits    // as they applied to this exec
+	TTL    time.Duration // of the sandbox
 	Wall   time.Duration
 	Output int64 // bytes that the program wrote, as far as they were read
 }
-
-// diskFullShare is the part of the disk limit from which a failing program is
-// taken to have failed for it: a write that does not fit is refused before the
-// last block is used.
-const diskFullShare = 0.98
 
 // judge decides a program's fate. An error means that the platform failed and
 // the program is not to be blamed.
 //
 // What the host and the kernel saw decides. The guest is believed in two things:
 // how the program exited, which is the program's own doing anyway, and, when the
-// program failed and nothing better is known, that its peaks had reached the
-// limits of processes or disk. A guest that lies gets one bad verdict for another.
+// program failed and nothing better is known, that it had reached the limit of
+// processes or of disk. A guest that lies gets one bad verdict for another.
 func judge(o outcome) (api.ExecResult, error) {
 	r := api.ExecResult{
 		Truncated: o.Stop == stopOutput,
-		Usage:     usageOf(o),
-		Evidence:  api.Evidence{OOMKills: o.Usage.OOMKills, ForkRefused: o.Usage.ForkRefused, DiskRefused: o.Usage.DiskRefused},
+		Usage:     o.usage(),
+		Evidence: api.Evidence{
+			OOMKills:    o.Usage.OOMKills,
+			ForkRefused: o.Usage.ForkRefused,
+			DiskRefused: o.Usage.DiskRefused,
+		},
 	}
+	var err error
 	switch {
 	case o.Stop != stopNone:
-		judgeStopped(o, &r)
+		o.judgeStopped(&r)
 	case o.Report != nil:
-		return r, judgeExited(o, &r)
+		err = o.judgeExited(&r)
 	default:
-		return r, judgeLost(o, &r)
+		err = o.judgeLost(&r)
 	}
-	return r, nil
+	return r, err
 }
 
-// judgeStopped is for programs that the host ended.
-func judgeStopped(o outcome, r *api.ExecResult) {
+// judgeStopped is for a program that the host ended.
+func (o outcome) judgeStopped(r *api.ExecResult) {
 	switch o.Stop {
-	case stopTimeout, stopTTL:
-		// A program whose forks are refused often tries for ever.
-		if o.Usage.ForkRefused > 0 {
+	case stopTimeout:
+		if o.Usage.ForkRefused > 0 { // whose forks are refused may try for ever
 			o.blamePIDs(r)
 			return
 		}
-		limit := o.Limits.Timeout
-		if o.Stop == stopTTL {
-			limit = o.TTL
-		}
-		r.blame(api.Timeout, string(o.Stop), limit.Milliseconds(), o.Wall.Milliseconds(), "it ran for %s and the limit is %s", round(o.Wall), limit)
+		blame(r, api.Timeout, "timeout", o.Limits.Timeout.Milliseconds(), o.Wall.Milliseconds(), "it ran longer than %s", o.Limits.Timeout)
+	case stopTTL:
+		blame(r, api.Timeout, "ttl", o.TTL.Milliseconds(), o.Wall.Milliseconds(), "its sandbox lived longer than %s", o.TTL)
 	case stopCPU:
 		o.blameCPU(r)
 	case stopOutput:
-		r.blame2(api.OutputLimit, "output", o.Limits.OutputBytes, o.Output, "it wrote more than %s", api.FormatBytes(o.Limits.OutputBytes))
+		blame(r, api.OutputLimit, "output", o.Limits.OutputBytes, o.Output, "it wrote more than %s", api.FormatBytes(o.Limits.OutputBytes))
 	case stopCancelled:
 		r.Verdict, r.Evidence.Reason = api.Cancelled, "the caller went away"
 	case stopStreams:
-		r.Verdict, r.Evidence.Reason = api.Cancelled, "the caller's streams failed"
+		r.Verdict, r.Evidence.Reason = api.Cancelled, "the caller's input or output failed"
 	case stopDestroyed:
 		r.Verdict, r.Evidence.Reason = api.Cancelled, "the sandbox was destroyed"
 	}
+}
+
+// judgeExited is for a program whose end the guest reported.
+func (o outcome) judgeExited(r *api.ExecResult) error {
+	ws := syscall.WaitStatus(o.Report.Status)
+	switch {
+	case ws.Exited():
+		code := ws.ExitStatus()
+		r.ExitCode = &code
+	case ws.Signaled():
+		r.Signal = signalName(ws.Signal())
+	default:
+		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because the guest reported the status %#x, which is no end", o.Report.Status)
+	}
+	switch {
+	case ws.Exited() && ws.ExitStatus() == 0:
+		r.Verdict = api.OK
+	case o.ranOutOfMemory():
+		o.blameMemory(r)
+	case o.ranOutOfCPU(ws):
+		o.blameCPU(r)
+	case o.Usage.ForkRefused > 0:
+		o.blamePIDs(r)
+	case o.Usage.DiskRefused > 0 || o.diskFull():
+		o.blameDisk(r)
+	case int64(o.Report.TasksPeak) >= int64(o.Limits.PIDs):
+		o.blamePIDs(r)
+	case ws.Signaled():
+		r.Verdict, r.Evidence.Reason = api.Signal, "it was ended by "+r.Signal
+	default:
+		r.Verdict, r.Evidence.Reason = api.Nonzero, fmt.Sprintf("it exited with %d", *r.ExitCode)
+	}
+	return nil
+}
+
+// judgeLost is for a program whose end nobody reported: its box or the channel
+// to it died.
+func (o outcome) judgeLost(r *api.ExecResult) error {
+	switch {
+	case o.ranOutOfMemory():
+		o.blameMemory(r)
+		return nil
+	case o.Death != nil && o.Death.PIDs:
+		o.blamePIDs(r)
+		return nil
+	case o.Death != nil:
+		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its box died: %s", orUnknown(o.Death.Detail))
+	case o.Err != nil:
+		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its guest is lost: %w", o.Err)
+	}
+	return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its guest said nothing")
+}
+
+func orUnknown(detail string) string {
+	if detail == "" {
+		return "its driver does not know why"
+	}
+	return detail
+}
+
+// ranOutOfMemory: the kernel ended the box or a process in it for memory. When
+// that was a child and the program went on to succeed, it was not the end.
+func (o outcome) ranOutOfMemory() bool {
+	return o.Usage.OOMKills > 0 || o.Death != nil && o.Death.OOM
+}
+
+// ranOutOfCPU: RLIMIT_CPU ended the program before the host's own watch did.
+func (o outcome) ranOutOfCPU(ws syscall.WaitStatus) bool {
+	if o.Limits.CPUTime == 0 || !ws.Signaled() {
+		return false
+	}
+	return ws.Signal() == unix.SIGXCPU || ws.Signal() == unix.SIGKILL && o.Usage.CPU >= o.Limits.CPUTime
+}
+
+func (o outcome) diskFull() bool {
+	return nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) ||
+		nearly(o.Report.InodePeak, o.Report.InodeLimit, o.Limits.DiskInodes)
+}
+
+// nearly tells whether a peak came within 2 % of the limit: a write that does not
+// fit is refused before the last block is used. The guest's own limit counts,
+// where it has one, because what it can use is less than what it was given.
+func nearly(peak, guestLimit uint64, limit int64) bool {
+	if guestLimit > 0 {
+		limit = clamp(guestLimit)
+	}
+	return limit > 0 && clamp(peak) >= limit-limit/50
+}
+
+func (o outcome) blameMemory(r *api.ExecResult) {
+	blame(r, api.OOM, "memory", o.Limits.MemoryBytes, o.Usage.PeakMemoryBytes, "it needed more memory than %s", api.FormatBytes(o.Limits.MemoryBytes))
+}
+
+func (o outcome) blameCPU(r *api.ExecResult) {
+	blame(r, api.CPUTime, "cpu_time", o.Limits.CPUTime.Milliseconds(), r.Usage.CPUMS, "it used more processor time than %s", o.Limits.CPUTime)
+}
+
+func (o outcome) blamePIDs(r *api.ExecResult) {
+	var peak int64
+	if o.Report != nil {
+		peak = int64(o.Report.TasksPeak)
+	}
+	blame(r, api.PIDs, "pids", int64(o.Limits.PIDs), peak, "it needed more than %d processes and threads", o.Limits.PIDs)
+}
+
+func (o outcome) blameDisk(r *api.ExecResult) {
+	if nearly(o.Report.InodePeak, o.Report.InodeLimit, o.Limits.DiskInodes) {
+		blame(r, api.DiskFull, "inodes", o.Limits.DiskInodes, clamp(o.Report.InodePeak), "it made more than %d files", o.Limits.DiskInodes)
+		return
+	}
+	blame(r, api.DiskFull, "disk", o.Limits.DiskBytes, clamp(o.Report.DiskPeak), "it wrote more to its disk than %s", api.FormatBytes(o.Limits.DiskBytes))
+}
+
+// blame sets the verdict and what it rests on.
+func blame(r *api.ExecResult, v api.Verdict, limit string, value, peak int64, reason string, args ...any) {
+	r.Verdict = v
+	r.Evidence.LimitName, r.Evidence.Limit, r.Evidence.Peak = limit, value, peak
+	r.Evidence.Reason = fmt.Sprintf(reason, args...)
+}
+
+// usage is what the program cost: the kernel's figures, or else the guest's.
+func (o outcome) usage() api.Usage {
+	u := api.Usage{
+		WallMS:          o.Wall.Milliseconds(),
+		CPUMS:           o.Usage.CPU.Milliseconds(),
+		PeakMemoryBytes: o.Usage.PeakMemoryBytes,
+		OutputBytes:     o.Output,
+	}
+	if o.Usage.CPU == 0 && o.Report != nil {
+		u.CPUMS = clamp(o.Report.CPUMicros / 1000)
+	}
+	return u
+}
+
+// clamp brings a number that a guest chose into the range of int64.
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return fmt.Sprintf("SIG%d", int(s))
 }

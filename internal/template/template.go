@@ -26,7 +26,7 @@ type Template struct {
 
 // Language is how a template runs scripts of one language.
 type Language struct {
-	Ext  string   // of a script file, without the dot
-	Argv []string // what runs it; the script's path is appended
-	Warm bool     // a warm interpreter of it waits in the snapshots
+	Ext  string   `json:"ext"`            // of a script file, without the dot
+	Argv []string `json:"argv"`           // what runs it; the script's path is appended
+	Warm bool     `json:"warm,omitempty"` // a warm interpreter of it waits in the snapshots
 }

@@ -1208,7 +1208,7 @@ func generatedFilters() map[string]precompiledseccomp.Program {
 					945,
 				},
 				"self_pid_high32bits": nil,
-				"self_pid_low32bits": nil,
+				"self_pid_low32bits":  nil,
 				"systrap_sysmsg_thread_priority_high32bits": []int{
 					681,
 				},
@@ -2119,7 +2119,7 @@ func generatedFilters() map[string]precompiledseccomp.Program {
 					629,
 				},
 				"self_pid_high32bits": nil,
-				"self_pid_low32bits": nil,
+				"self_pid_low32bits":  nil,
 				"systrap_sysmsg_thread_priority_high32bits": []int{
 					529,
 				},

@@ -11,8 +11,8 @@ import (
 	"runtime"
 	"strings"
 
-	"gvisor.dev/gvisor/runsc/boot/filter/config"
 	_ "gvisor.dev/gvisor/pkg/sentry/platform/platforms"
+	"gvisor.dev/gvisor/runsc/boot/filter/config"
 )
 
 func main() {

@@ -1,0 +1,261 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/guest"
+	"github.com/brigdev/brig/internal/template"
+)
+
+// plan is a checked request, with everything decided and nothing made.
+type plan struct {
+	spec     api.SandboxSpec // with defaults
+	template template.Template
+	driver   driver.Driver
+	snapshot string // the kind to restore, or "" for a cold boot
+	need     demand
+}
+
+// Create waits for admission, makes a sandbox and confirms that its guest
+// answers.
+func (m *Manager) Create(ctx context.Context, spec api.SandboxSpec) (Sandbox, error) {
+	ctx, done, err := m.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	p, err := m.plan(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if s := m.pool.claim(ctx, p); s != nil {
+		return s, nil
+	}
+	s, err := m.build(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// plan fills the defaults and finds the template and the driver: what is wrong
+// with a request is said before it waits for its turn.
+func (m *Manager) plan(ctx context.Context, spec api.SandboxSpec) (plan, error) {
+	spec, err := withDefaults(spec)
+	if err != nil {
+		return plan{}, err
+	}
+	t, err := m.cfg.Templates.Resolve(ctx, spec.Template)
+	if err != nil {
+		return plan{}, err
+	}
+	d, err := m.driverFor(ctx, rungRequest{Want: spec.Isolation, Floor: spec.Floor})
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{spec: spec, template: t, driver: d, need: demandOf(spec.Limits)}
+	if spec.Warm == "" {
+		return p, nil
+	}
+	language, ok := t.Languages[spec.Warm]
+	switch {
+	case !ok:
+		return plan{}, noLanguage(t, spec.Warm)
+	case language.Warm && spec.Reuse:
+		p.snapshot = snapshotSession
+	case language.Warm:
+		p.snapshot = snapshotOneshot
+	}
+	return p, nil
+}
+
+func withDefaults(spec api.SandboxSpec) (api.SandboxSpec, error) {
+	spec.Limits = spec.Limits.WithDefaults()
+	if err := spec.Limits.Validate(); err != nil {
+		return spec, err
+	}
+	if spec.Template == "" {
+		return spec, api.Errorf(api.CodeInvalid, "cannot make a sandbox: because no template is named").WithFix("use --template host")
+	}
+	if spec.TTL == 0 {
+		spec.TTL = spec.Limits.Timeout + ttlGrace
+	}
+	if spec.TTL < time.Millisecond || spec.TTL > maxTTL {
+		return spec, api.Errorf(api.CodeInvalid, "cannot use a ttl of %s: because the range is 1ms to %s", spec.TTL, maxTTL).WithFix("leave it out, or use 1h")
+	}
+	if spec.Hostname == "" {
+		spec.Hostname = "sandbox"
+	}
+	if len(spec.Hostname) > 63 || strings.Trim(spec.Hostname, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return spec, api.Errorf(api.CodeInvalid, "cannot use the hostname %q: because it is not made of up to 63 of a-z, 0-9 and -", spec.Hostname).WithFix("use a name like worker-1")
+	}
+	return spec, nil
+}
+
+func noLanguage(t template.Template, language string) error {
+	names := slices.Sorted(maps.Keys(t.Languages))
+	return api.Errorf(api.CodeInvalid, "cannot run %q: because template %s has no such language", language, t.Name).
+		WithFix("use another template, or one of its languages: %s", strings.Join(names, ", "))
+}
+
+// build makes a sandbox for the caller of Create.
+func (m *Manager) build(ctx context.Context, p plan) (*sandbox, error) {
+	g, err := m.room.acquire(ctx, p.spec.Trust, p.need)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.start(ctx, p, g)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.handOut(s, p); err != nil {
+		s.discard(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+// start takes its turn among the starts, boots and greets.
+func (m *Manager) start(ctx context.Context, p plan, g *grant) (*sandbox, error) {
+	if m.starts.Acquire(ctx, 1) != nil {
+		g.release()
+		return nil, cancelled(ctx, "wait for the start of the sandbox")
+	}
+	defer m.pool.wake() // the turn is free, and so may be room
+	defer m.starts.Release(1)
+	s, err := m.boot(ctx, p, g, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.greet(ctx, startTimeout); err != nil {
+		s.discard(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+// boot makes a box, journalled before it exists, and owns the grant from here
+// on. The box has not been greeted. The caller holds a turn among the starts.
+func (m *Manager) boot(ctx context.Context, p plan, g *grant, pooled bool) (*sandbox, error) {
+	var dir string
+	if p.snapshot != "" {
+		var err error
+		if dir, err = m.cfg.Templates.Snapshot(ctx, p.template, p.driver, p.snapshot, p.spec.Limits); err != nil {
+			g.release()
+			return nil, err
+		}
+	}
+	s := m.newSandbox(p, g, dir != "", pooled)
+	if err := m.journal.write(s.record()); err != nil {
+		g.release()
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	box, err := p.driver.Create(within, driver.BoxSpec{
+		ID: s.id, Hostname: p.spec.Hostname, Root: p.template.Root, Snapshot: dir,
+		Limits: p.spec.Limits, Agent: p.template.Agent, Attached: true,
+	})
+	if err != nil {
+		s.discard(ctx)
+		return nil, m.explain(ctx, p, err)
+	}
+	s.setBox(box)
+	m.probers[p.driver.Name()].worked.Store(true)
+	return s, nil
+}
+
+// explain turns a driver's failure into what the user can act on: as long as the
+// driver never worked, it is asked whether it can work here at all.
+func (m *Manager) explain(ctx context.Context, p plan, err error) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx, "make the sandbox")
+	}
+	prober := m.probers[p.driver.Name()]
+	if api.CodeOf(err) != api.CodeInternal || prober.worked.Load() {
+		return err
+	}
+	report, probeErr := prober.probe(ctx)
+	if probeErr != nil || report.OK {
+		return api.Errorf(api.CodeInternal, "cannot make the sandbox: because %w", err)
+	}
+	m.log.Debug("the driver does not work here", "driver", p.driver.Name(), "error", err)
+	c := candidate{Driver: p.driver.Name(), Rung: p.driver.Rung()}
+	return cannotRun(rungRequest{Want: string(c.Rung)}, []candidate{c}, []driver.Probe{report})
+}
+
+// handOut makes a greeted sandbox the caller's: its time runs from now.
+func (m *Manager) handOut(s *sandbox, p plan) error {
+	s.mu.Lock()
+	s.info.State = stateRunning
+	s.info.CreatedAt = time.Now()
+	s.info.Deadline = s.info.CreatedAt.Add(p.spec.TTL)
+	s.ttl = p.spec.TTL
+	s.mu.Unlock()
+	if err := m.journal.write(s.record()); err != nil {
+		return err
+	}
+	m.add(s)
+	m.work.Go(s.live)
+	return nil
+}
+
+func (m *Manager) newSandbox(p plan, g *grant, restored, pooled bool) *sandbox {
+	s := &sandbox{
+		m: m, id: newID(m.cfg.StateDir), driver: p.driver, template: p.template, room: g,
+		reuse: p.spec.Reuse, limits: p.spec.Limits, gone: make(chan struct{}), busy: make(chan struct{}, 1),
+	}
+	if restored {
+		s.warm = p.spec.Warm
+	}
+	s.handle = driver.Handle{Driver: p.driver.Name(), ID: s.id}
+	s.info = api.SandboxInfo{
+		ID: s.id, State: stateCreating, Template: p.template.Name, Digest: p.template.Digest,
+		Isolation: p.driver.Rung(), Driver: p.driver.Name(), Limits: p.spec.Limits,
+		CreatedAt: time.Now(), OwnerPID: os.Getpid(), Restored: restored, Pooled: pooled,
+	}
+	return s
+}
+
+// newID makes an id that no other sandbox has had: the state directory's prefix
+// and 65 random bits.
+func newID(stateDir string) string {
+	return idPrefix(stateDir) + strings.ToLower(rand.Text()[:13])
+}
+
+// greet gives the guest its own randomness and the time, which a restored one
+// has from its snapshot, and waits for its answer.
+func (s *sandbox) greet(ctx context.Context, patience time.Duration) error {
+	within, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var seed [64]byte
+	rand.Read(seed[:]) // never fails
+	client, err := guest.Start(within, s.box.Channel(), seed, time.Now())
+	if err == nil {
+		s.client = client
+		return nil
+	}
+	if ctx.Err() != nil {
+		return cancelled(ctx, "wait for the guest")
+	}
+	if api.CodeOf(err) == api.CodeUnavailable {
+		return err
+	}
+	death, died := s.awaitDeath()
+	switch {
+	case died && death.OOM:
+		return api.Errorf(api.CodeInvalid, "cannot start the sandbox: because %s of memory is too little for template %s", api.FormatBytes(s.limits.MemoryBytes), s.template.Name).
+			WithFix("give it more with --memory")
+	case died:
+		return api.Errorf(api.CodeInternal, "cannot start the sandbox: because its box died: %s", orUnknown(death.Detail))
+	}
+	return api.Errorf(api.CodeInternal, "cannot start the sandbox: because %w", err)
+}

@@ -1,0 +1,131 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"syscall"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/guest"
+)
+
+// insidePath makes a path inside absolute: what is relative is below /work. The
+// guest resolves it inside its own root, so that a host path is never involved.
+func insidePath(p string) string {
+	if path.IsAbs(p) {
+		return path.Clean(p)
+	}
+	return path.Join(api.WorkDir, p)
+}
+
+// Put writes a file inside, parents made.
+func (s *sandbox) Put(ctx context.Context, name string, mode fs.FileMode, r io.Reader) error {
+	name, err := s.fileOp(name)
+	if err != nil {
+		return err
+	}
+	return s.fileError(ctx, "put "+name, s.client.Put(ctx, name, mode, r))
+}
+
+// Get copies a regular file out, at most max bytes of it.
+func (s *sandbox) Get(ctx context.Context, name string, max int64, w io.Writer) (api.FileInfo, error) {
+	name, err := s.fileOp(name)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	info, err := s.client.Get(ctx, name, max, w)
+	if errors.Is(err, syscall.EFBIG) {
+		return info, api.Errorf(api.CodeInvalid, "cannot get %s: because it is larger than %s", name, api.FormatBytes(max)).
+			WithFix("allow more, or make it smaller")
+	}
+	return info, s.fileError(ctx, "get "+name, err)
+}
+
+// List describes one directory, at most max names.
+func (s *sandbox) List(ctx context.Context, dir string, max int) ([]api.FileInfo, error) {
+	dir, err := s.fileOp(dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.client.List(ctx, dir, max)
+	return list, s.fileError(ctx, "list "+dir, err)
+}
+
+func (s *sandbox) fileOp(name string) (string, error) {
+	if !s.usable() {
+		return "", s.errGone()
+	}
+	return insidePath(name), nil
+}
+
+// fileError classes a failed file operation. The guest may say which of a few
+// ordinary things is wrong with the file; anything else that it says, or does to
+// the connection, is a broken platform.
+func (s *sandbox) fileError(ctx context.Context, doing string, err error) error {
+	var classed *api.Error
+	var reader *guest.ReaderError
+	var writer *guest.WriterError
+	var why string
+	code := api.CodeInvalid
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &reader), errors.As(err, &writer):
+		return api.Errorf(api.CodeInvalid, "cannot %s: because %w", doing, err)
+	case errors.As(err, &classed):
+		return err
+	case !s.usable():
+		return s.errGone()
+	case ctx.Err() != nil:
+		return cancelled(ctx, doing)
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
+		code, why = api.CodeNotFound, "there is no such file"
+	case errors.Is(err, syscall.ELOOP):
+		why = "it is a symbolic link"
+	case errors.Is(err, syscall.EISDIR):
+		why = "it is a directory"
+	case errors.Is(err, syscall.EINVAL):
+		why = "it is no regular file"
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		why = "the name is too long"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS):
+		why = "the sandbox does not permit it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return api.Errorf(api.CodeInvalid, "cannot %s: because the disk of the sandbox is full", doing).
+			WithFix("give it more with --disk (it has %s and %d files)", api.FormatBytes(s.limits.DiskBytes), s.limits.DiskInodes)
+	default:
+		return api.Errorf(api.CodeInternal, "cannot %s: because %w", doing, err)
+	}
+	return api.Errorf(code, "cannot %s: because %s", doing, why).WithFix("name a regular file that exists")
+}
+
+// Reset makes the sandbox ready for another program of the same trust domain.
+// When that fails, the sandbox is destroyed: nothing may run in what is left.
+func (s *sandbox) Reset(ctx context.Context) error {
+	if !s.reuse {
+		return api.Errorf(api.CodeUnsupported, "cannot reset sandbox %s: because it was made for one program", s.id).
+			WithFix("make sandboxes that are reset with Reuse")
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	within, cancel := context.WithTimeout(ctx, resetTimeout)
+	defer cancel()
+	err := s.client.Reset(within)
+	if err == nil {
+		return nil
+	}
+	gone := !s.usable()
+	s.discard(ctx)
+	switch {
+	case gone:
+		return s.errGone()
+	case ctx.Err() != nil:
+		return cancelled(ctx, "reset the sandbox")
+	}
+	return api.Errorf(api.CodeInternal, "cannot reset sandbox %s: because %w", s.id, err)
+}

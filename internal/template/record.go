@@ -1,0 +1,44 @@
+package template
+
+import "time"
+
+// recordVersion is that of the files below; another one is not read.
+const recordVersion = 1
+
+// tag is templates/NAME.json: which image a name means today.
+type tag struct {
+	Version int       `json:"version"`
+	Digest  string    `json:"digest"`
+	BuiltAt time.Time `json:"built_at"`
+}
+
+// Record is images/DIGEST.json: what is in an image and how it came about.
+type Record struct {
+	Version   int                 `json:"version"`
+	Digest    string              `json:"digest"`
+	Bytes     int64               `json:"bytes"`
+	Files     int                 `json:"files"`
+	Source    string              `json:"source"` // for people: "debian bookworm", "rootfs.tar"
+	Packages  []string            `json:"packages,omitempty"`
+	Env       map[string]string   `json:"env"`
+	Languages map[string]Language `json:"languages"`
+	// WarmModules are what the warm interpreter imports before it waits; empty
+	// when the template is not baked.
+	WarmModules []string `json:"warm_modules,omitempty"`
+	// Guest identifies the agent and runner inside. Those of another Brig are
+	// replaced before the image is used.
+	Guest   string    `json:"guest"`
+	BuiltAt time.Time `json:"built_at"`
+}
+
+// Info describes a template in the catalogue.
+type Info struct {
+	Name      string    `json:"name"`
+	Digest    string    `json:"digest"`
+	Bytes     int64     `json:"bytes"`
+	BuiltAt   time.Time `json:"built_at,omitzero"`
+	Source    string    `json:"source"`
+	Languages []string  `json:"languages"`
+	Warm      bool      `json:"warm"`
+	Snapshots int       `json:"snapshots"`
+}

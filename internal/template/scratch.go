@@ -1,0 +1,85 @@
+package template
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// newScratch makes this process's own temporary directory below the data
+// directory and removes those of processes that are gone. The owner of one holds
+// a lock on it for as long as it lives.
+func newScratch(ctx context.Context, c *Catalog) (dir string, release func(), err error) {
+	unlock, err := lock(ctx, c.path("locks", "tmp"))
+	if err != nil {
+		return "", nil, err
+	}
+	defer unlock()
+	c.removeScratches()
+	dir, err = os.MkdirTemp(c.path("tmp"), "brig-")
+	if err != nil {
+		return "", nil, fileError("make a directory in", c.path("tmp"), err)
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return "", nil, fileError("open", dir, err)
+	}
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		d.Close()
+		return "", nil, fileError("lock", dir, err)
+	}
+	return dir, func() { c.removeScratch(dir); d.Close() }, nil
+}
+
+// removeScratches removes the directories that nobody holds. The caller has the
+// lock of tmp, so that none of them is being made.
+func (c *Catalog) removeScratches() {
+	left, err := os.ReadDir(c.path("tmp"))
+	if err != nil {
+		return
+	}
+	for _, e := range left {
+		dir := c.path("tmp", e.Name())
+		if unlock, ok := unused(dir); ok {
+			c.removeScratch(dir)
+			unlock()
+		}
+	}
+}
+
+// removeScratch never deletes through a mount: what a build mounts lives in a
+// mount namespace that ends with it, and if something is there all the same, it
+// is not ours to empty.
+func (c *Catalog) removeScratch(dir string) {
+	if at := mountBelow(dir); at != "" {
+		c.log.Warn("a temporary directory stays because something is mounted in it", "mount", at)
+		return
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		c.log.Warn("a temporary directory stays", "error", err)
+	}
+}
+
+// mountBelow finds a mount in dir, or "".
+func mountBelow(dir string) string {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return "/proc/self/mountinfo cannot be read"
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 && strings.HasPrefix(fields[4]+"/", real+"/") {
+			return fields[4]
+		}
+	}
+	return ""
+}
