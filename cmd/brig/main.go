@@ -10,5 +10,5 @@ import (
 
 func main() {
 	sentry.Dispatch() // does not return in a process that is a sandbox's kernel
-	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.Main(os.Args[1:], cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

@@ -8,13 +8,11 @@ import (
 	"github.com/brigdev/brig/internal/cgroup"
 )
 
-// cgroupParent is the group that sandboxes' groups are made in.
-const cgroupParent = "brig"
-
 // cgroupCheck says which version this host has and which controllers Brig can
 // use for its sandboxes.
 func cgroupCheck() Check {
-	tree := cgroup.Open(cgroupParent)
+	tree := cgroup.Open("brig-doctor")
+	defer tree.Close()
 	version, fix := "v1", "run brig as root, where the cgroup tree is mounted read-write"
 	if tree.V2() {
 		version = "v2"

@@ -107,6 +107,13 @@ func (a *admission) tryAcquire(need demand) *grant {
 	return &grant{from: a, need: need}
 }
 
+// waiting tells whether somebody waits for room.
+func (a *admission) waiting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.turns) > 0
+}
+
 func (a *admission) put(need demand) {
 	a.mu.Lock()
 	a.used = a.used.minus(need)

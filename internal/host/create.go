@@ -112,7 +112,12 @@ func (m *Manager) build(ctx context.Context, p plan) (*sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.start(ctx, p, g)
+	dir, err := m.snapshotDir(ctx, p)
+	if err != nil {
+		g.release()
+		return nil, err
+	}
+	s, err := m.start(ctx, p, dir, g)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +128,24 @@ func (m *Manager) build(ctx context.Context, p plan) (*sandbox, error) {
 	return s, nil
 }
 
+// snapshotDir finds what to restore, which may mean to bake it first; "" is a
+// cold boot.
+func (m *Manager) snapshotDir(ctx context.Context, p plan) (string, error) {
+	if p.snapshot == "" {
+		return "", nil
+	}
+	return m.cfg.Templates.Snapshot(ctx, p.template, p.driver, p.snapshot, p.spec.Limits)
+}
+
 // start takes its turn among the starts, boots and greets.
-func (m *Manager) start(ctx context.Context, p plan, g *grant) (*sandbox, error) {
+func (m *Manager) start(ctx context.Context, p plan, dir string, g *grant) (*sandbox, error) {
 	if m.starts.Acquire(ctx, 1) != nil {
 		g.release()
 		return nil, cancelled(ctx, "wait for the start of the sandbox")
 	}
 	defer m.pool.wake() // the turn is free, and so may be room
 	defer m.starts.Release(1)
-	s, err := m.boot(ctx, p, g, false)
+	s, err := m.boot(ctx, p, dir, g, false)
 	if err != nil {
 		return nil, err
 	}
@@ -144,15 +158,7 @@ func (m *Manager) start(ctx context.Context, p plan, g *grant) (*sandbox, error)
 
 // boot makes a box, journalled before it exists, and owns the grant from here
 // on. The box has not been greeted. The caller holds a turn among the starts.
-func (m *Manager) boot(ctx context.Context, p plan, g *grant, pooled bool) (*sandbox, error) {
-	var dir string
-	if p.snapshot != "" {
-		var err error
-		if dir, err = m.cfg.Templates.Snapshot(ctx, p.template, p.driver, p.snapshot, p.spec.Limits); err != nil {
-			g.release()
-			return nil, err
-		}
-	}
+func (m *Manager) boot(ctx context.Context, p plan, dir string, g *grant, pooled bool) (*sandbox, error) {
 	s := m.newSandbox(p, g, dir != "", pooled)
 	if err := m.journal.write(s.record()); err != nil {
 		g.release()

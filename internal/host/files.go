@@ -95,7 +95,7 @@ func (s *sandbox) fileError(ctx context.Context, doing string, err error) error 
 		why = "the sandbox does not permit it"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return api.Errorf(api.CodeInvalid, "cannot %s: because the disk of the sandbox is full", doing).
-			WithFix("give it more with --disk (it has %s and %d files)", api.FormatBytes(s.limits.DiskBytes), s.limits.DiskInodes)
+			WithFix("give it more than %s with --disk", api.FormatBytes(s.limits.DiskBytes))
 	default:
 		return api.Errorf(api.CodeInternal, "cannot %s: because %w", doing, err)
 	}

@@ -171,8 +171,12 @@ func (o outcome) ranOutOfCPU(ws syscall.WaitStatus) bool {
 }
 
 func (o outcome) diskFull() bool {
-	return nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) ||
-		nearly(o.Report.InodePeak, o.Report.InodeLimit, o.Limits.DiskInodes)
+	return nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) || o.outOfInodes()
+}
+
+// outOfInodes: only the guest knows a limit of how many files there may be.
+func (o outcome) outOfInodes() bool {
+	return nearly(o.Report.InodePeak, o.Report.InodeLimit, 0)
 }
 
 // nearly tells whether a peak came within 2 % of the limit: a write that does not
@@ -202,8 +206,9 @@ func (o outcome) blamePIDs(r *api.ExecResult) {
 }
 
 func (o outcome) blameDisk(r *api.ExecResult) {
-	if nearly(o.Report.InodePeak, o.Report.InodeLimit, o.Limits.DiskInodes) {
-		blame(r, api.DiskFull, "inodes", o.Limits.DiskInodes, clamp(o.Report.InodePeak), "it made more than %d files", o.Limits.DiskInodes)
+	if o.outOfInodes() {
+		limit := clamp(o.Report.InodeLimit)
+		blame(r, api.DiskFull, "inodes", limit, clamp(o.Report.InodePeak), "it made more files than the %d that there may be", limit)
 		return
 	}
 	blame(r, api.DiskFull, "disk", o.Limits.DiskBytes, clamp(o.Report.DiskPeak), "it wrote more to its disk than %s", api.FormatBytes(o.Limits.DiskBytes))

@@ -97,7 +97,7 @@ func TestJudge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.o.Limits == (api.Limits{}) {
-				tt.o.Limits = api.Limits{MemoryBytes: 1 << 30, CPUTime: 2 * time.Second, PIDs: 128, DiskBytes: 1 << 20, DiskInodes: 1000, OutputBytes: 1000, Timeout: time.Minute}
+				tt.o.Limits = api.Limits{MemoryBytes: 1 << 30, CPUTime: 2 * time.Second, PIDs: 128, DiskBytes: 1 << 20, OutputBytes: 1000, Timeout: time.Minute}
 			}
 			got, err := judge(tt.o)
 			if err != nil {

@@ -43,7 +43,7 @@ def run(item, hash_seed):
         script = os.path.join(work, "run.sh" if shell else "run.py")
         put(script, code)
         if "input" in item:
-            put(os.path.join(work, "input.json"), json.dumps(item["input"], ensure_ascii=False))
+            put(os.path.join(work, "input.json"), json.dumps(item["input"], ensure_ascii=False, separators=(",", ":")))
         for path, text in item.get("files", {}).items():
             put(os.path.join(work, path), text)
         done = subprocess.run(

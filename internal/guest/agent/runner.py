@@ -6,15 +6,19 @@ program runs here, in place (or, with --fork, in a child of its own, so that one
 sandbox can run several). Nothing here needs protection from the program: the
 sandbox is thrown away, and the agent is another user's process.
 """
+import atexit
+import builtins
+import gc
 import os
+import resource
 import sys
+import threading
+import types
 
 
 def warm_up(names):
-    import importlib
-
     for name in names:
-        importlib.import_module(name)
+        __import__(name)
 
 
 def read_exactly(n):
@@ -54,23 +58,15 @@ def reseed(seed):
     numpy = loaded.get("numpy.random")
     if numpy is not None:
         numpy.seed(int.from_bytes(os.urandom(4), "little"))
-    if "ssl" in loaded or "_ssl" in loaded:
-        import _ssl
-
-        _ssl.RAND_add(entropy, 64.0)
-    elif "_hashlib" in loaded:
-        # libcrypto is loaded by hashlib too, and its generator was cloned.
-        import _ssl
-
-        _ssl.RAND_add(entropy, 64.0)
+    ssl = loaded.get("_ssl")
+    if ssl is not None:  # else OpenSSL's generator was not used yet, and seeds itself
+        ssl.RAND_add(entropy, 64.0)
     tempfile = loaded.get("tempfile")
     if tempfile is not None:
         tempfile._name_sequence = None
 
 
 def apply_limits(cpu_seconds, nproc, nofile):
-    import resource
-
     def lower(what, soft, hard):
         old = resource.getrlimit(what)[1]
         if old != resource.RLIM_INFINITY:
@@ -89,8 +85,6 @@ def apply_limits(cpu_seconds, nproc, nofile):
 
 
 def wait_for_request():
-    import gc
-
     gc.collect()
     gc.freeze()
     os.write(3, b"R")
@@ -119,33 +113,61 @@ def prepare(request):
 
 def run(path):
     """Runs the file as __main__ and ends the process as the interpreter would."""
-    import builtins
-    import types
-
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=path, __builtins__=builtins)
     sys.modules["__main__"] = main
-    with open(path, "rb") as f:
-        source = f.read()
+    status = 0
     try:
-        code = compile(source, path, "exec", dont_inherit=True)
-        del source
+        with open(path, "rb") as f:
+            code = compile(f.read(), path, "exec", dont_inherit=True)
         exec(code, main.__dict__)
-    except SystemExit:
-        raise
-    except BaseException:
-        show_error(path)
-        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
-        sys.exit(130 if interrupted else 1)
+    except SystemExit as e:
+        status = exit_status(e.code)
+    except BaseException as e:
+        show_error(e)
+        status = 130 if isinstance(e, KeyboardInterrupt) else 1
+    leave(main, status)
 
 
-def show_error(path):
+def exit_status(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stdout.flush()
+    print(code, file=sys.stderr)
+    return 1
+
+
+def show_error(error):
     """Prints the error without the frames of this file."""
-    kind, error, tb = sys.exc_info()
+    tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
         tb = tb.tb_next
-    sys.stdout.flush()
-    sys.excepthook(kind, error.with_traceback(tb), tb)
+    try:
+        sys.stdout.flush()
+    except Exception:
+        pass
+    sys.excepthook(type(error), error.with_traceback(tb), tb)
+
+
+def leave(main, status):
+    """What the interpreter does at its end, without taking every module apart:
+    that would touch each page of the snapshot, and the process is over anyway.
+    The program's own objects are dropped, so that open files reach the disk."""
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException as e:
+        sys.excepthook(type(e), e, e.__traceback__)
+    main.__dict__.clear()
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            status = status or 120
+    os._exit(status)
 
 
 def serve_forking():
@@ -166,12 +188,9 @@ def serve_forking():
 
 
 def main():
-    fork = "--fork" in sys.argv
     if "--warm" in sys.argv:
         warm_up(sys.argv[sys.argv.index("--warm") + 1].split(","))
-    import builtins, gc, resource, types  # noqa: used later, loaded before the bake
-
-    if fork:
+    if "--fork" in sys.argv:
         request = serve_forking()
     else:
         request = wait_for_request()

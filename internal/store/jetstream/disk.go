@@ -58,9 +58,13 @@ func (s *Store) room(n int) error {
 
 func dirError(path string, err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return api.Errorf(api.CodeExhausted, "cannot open the journal: because %s has no room: %w", path, store.ErrFull).
-			WithFix("free some space there, then run the same command again: it resumes")
+		return fullError("open the journal", path)
 	}
 	return api.Errorf(api.CodeInvalid, "cannot open the journal: because %s cannot be used: %w", path, err).
 		WithFix("give a directory on a local disk that you can write to")
+}
+
+func fullError(what, path string) error {
+	return api.Errorf(api.CodeExhausted, "cannot %s: because the disk of %s has no room: %w", what, path, store.ErrFull).
+		WithFix("free some space there, then run the same command again: it resumes")
 }

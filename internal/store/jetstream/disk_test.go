@@ -32,56 +32,47 @@ func smallDisk(t *testing.T, size int64) string {
 	return dir
 }
 
-// TestFull fills a disk under the store: with the reserve the store stops in
-// time, without one JetStream's own write fails. Both must say ErrFull, and the
-// same directory must open with everything in it once there is room.
+// TestFull fills a disk under the store, which must say so before the disk is
+// quite full, and open with everything in it once there is room.
 func TestFull(t *testing.T) {
-	for name, reserve := range map[string]int64{"reserve": 4 << 20, "no reserve": 1} {
-		t.Run(name, func(t *testing.T) {
-			disk := smallDisk(t, 24<<20)
-			ballast := filepath.Join(disk, "ballast")
-			if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			dir := filepath.Join(disk, "journal")
-			opts := jetstream.Options{Reserve: reserve}
-			s := open(t, dir, opts)
-			value := strings.Repeat("v", 50_000)
-			written := 0
-			for ; ; written++ {
-				_, err := s.Create(t.Context(), fmt.Sprintf("k%d", written), []byte(value))
-				if err == nil {
-					continue
-				}
-				if !errors.Is(err, store.ErrFull) || api.FixOf(err) == "" {
-					t.Fatalf("write %d: %v (fix %q), want ErrFull with a fix", written, err, api.FixOf(err))
-				}
-				break
-			}
-			if written < 100 {
-				t.Fatalf("only %d writes fitted", written)
-			}
-			if err := s.Close(); err != nil {
-				t.Fatalf("Close: %v", err)
-			}
-			if reserve > 1 {
-				if _, err := jetstream.Open(t.Context(), dir, opts); !errors.Is(err, store.ErrFull) {
-					t.Fatalf("Open on a full disk: %v, want ErrFull", err)
-				}
-			}
-			if err := os.Remove(ballast); err != nil {
-				t.Fatal(err)
-			}
-			s = open(t, dir, opts)
-			for i := range written {
-				r, err := s.Get(t.Context(), fmt.Sprintf("k%d", i))
-				if err != nil || string(r.Value) != value {
-					t.Fatalf("after making room: Get(k%d) gave %d bytes, %v", i, len(r.Value), err)
-				}
-			}
-			storetest.MustCreate(t, s, "more", "x")
-		})
+	disk := smallDisk(t, 24<<20)
+	ballast := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	dir := filepath.Join(disk, "journal")
+	opts := jetstream.Options{Reserve: 4 << 20}
+	s := open(t, dir, opts)
+	value := strings.Repeat("v", 50_000)
+	written := 0
+	var err error
+	for ; err == nil; written++ {
+		_, err = s.Create(t.Context(), fmt.Sprintf("k%d", written), []byte(value))
+	}
+	written--
+	if !errors.Is(err, store.ErrFull) || api.FixOf(err) == "" || written < 100 {
+		t.Fatalf("after %d writes: %v (fix %q), want ErrFull with a fix after 100 or more", written, err, api.FixOf(err))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(disk, "more"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jetstream.Open(t.Context(), dir, opts); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("Open on a full disk: %v, want ErrFull", err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, opts)
+	for i := range written {
+		r, err := s.Get(t.Context(), fmt.Sprintf("k%d", i))
+		if err != nil || string(r.Value) != value {
+			t.Fatalf("after making room: Get(k%d) gave %d bytes, %v", i, len(r.Value), err)
+		}
+	}
+	storetest.MustCreate(t, s, "more", "x")
 }
 
 func TestLock(t *testing.T) {
@@ -160,8 +151,8 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// TestKill is the writer of TestSurvivesKill when that runs this test binary
-// again: it writes until it is killed, and prints each key once it is durable.
+// TestSurvivesKill kills a process that writes, again and again: what it said to
+// be durable is there. The process is this test binary run again.
 func TestSurvivesKill(t *testing.T) {
 	if dir := os.Getenv("BRIG_TEST_WRITER"); dir != "" {
 		writeUntilKilled(t, dir, os.Getenv("BRIG_TEST_ROUND"))
@@ -199,6 +190,7 @@ func TestSurvivesKill(t *testing.T) {
 	}
 }
 
+// writeUntilKilled prints each key once its second value is durable.
 func writeUntilKilled(t *testing.T, dir, round string) {
 	s := open(t, dir, jetstream.Options{})
 	for i := 0; ; i++ {

@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sys/unix"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/store"
@@ -34,7 +35,7 @@ const (
 	prefix     = "r."
 
 	// writeTimeout is far above the slowest flush of a disk that works.
-	writeTimeout = 60 * time.Second
+	writeTimeout = 30 * time.Second
 )
 
 // DefaultReserve is how much of the disk is left free. JetStream cannot go on
@@ -58,6 +59,8 @@ type Store struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	stream  jetstream.Stream
+	// broken ends, with the reason as its cause, when JetStream could not write.
+	broken context.Context
 
 	// mu is held for reading by every operation, so that Close waits for them.
 	mu     sync.RWMutex
@@ -96,7 +99,9 @@ func (s *Store) start(ctx context.Context, log *slog.Logger) error {
 	if err := s.room(0); err != nil {
 		return err
 	}
-	srv, err := startServer(s.dir, log)
+	broken, fail := context.WithCancelCause(context.Background())
+	s.broken = broken
+	srv, err := startServer(s.dir, &logger{log: log, fail: fail})
 	s.server = srv
 	if err != nil {
 		return s.classify(err, "open the journal")
@@ -146,6 +151,10 @@ func (s *Store) publish(ctx context.Context, key string, value []byte, rev uint6
 	if err := s.room(len(value)); err != nil {
 		return 0, err
 	}
+	// JetStream does not answer a write that the disk refused.
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.broken, cancel)()
 	ack, err := s.js.Publish(ctx, prefix+key, value, jetstream.WithExpectLastSequencePerSubject(rev))
 	var apiErr *jetstream.APIError
 	switch {
@@ -257,13 +266,19 @@ func record(m *jetstream.RawStreamMsg) store.Record {
 	return store.Record{Key: strings.TrimPrefix(m.Subject, prefix), Value: m.Data, Rev: m.Sequence}
 }
 
-// classify names a failure of JetStream. It does not say in a way that can be
-// relied on that the disk is full, so the disk is asked.
+// classify names a failure of JetStream, which by itself is often no more than
+// an answer that did not come: what it logged says why.
 func (s *Store) classify(err error, what string) error {
+	if cause := context.Cause(s.broken); cause != nil {
+		err = cause
+	}
 	if full := s.room(0); full != nil {
 		return full
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if strings.Contains(err.Error(), unix.ENOSPC.Error()) || strings.Contains(err.Error(), unix.EDQUOT.Error()) {
+		return fullError(what, s.dir)
+	}
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	return api.Errorf(api.CodeInternal, "cannot %s: because JetStream failed: %w", what, err).

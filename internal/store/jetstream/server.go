@@ -1,10 +1,12 @@
 package jetstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -14,7 +16,7 @@ import (
 
 // startServer runs a NATS server whose only clients are in this process. When
 // it returns an error together with a server, that has to be shut down.
-func startServer(dir string, log *slog.Logger) (*server.Server, error) {
+func startServer(dir string, log *logger) (*server.Server, error) {
 	// Headers and the protocol's own overhead come on top of the largest value.
 	const maxPayload = store.MaxValueBytes + 64<<10
 	srv, err := server.NewServer(&server.Options{
@@ -36,10 +38,9 @@ func startServer(dir string, log *slog.Logger) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logger{log: log}
-	srv.SetLogger(l, false, false)
+	srv.SetLogger(log, false, false)
 	srv.Start()
-	if err := l.fatal(); err != nil {
+	if err := log.fatal(); err != nil {
 		return srv, err
 	}
 	if !srv.ReadyForConnections(writeTimeout) {
@@ -48,25 +49,43 @@ func startServer(dir string, log *slog.Logger) (*server.Server, error) {
 	return srv, nil
 }
 
-// logger passes the server's warnings on, and keeps what it calls fatal: the
-// server expects the process to end there, and an embedding one must not.
+// logger passes the server's words on, one level lower. It keeps what the server calls fatal,
+// because that expects the process to end there, and reports a failed write to
+// fail, because nothing but a line in the log tells of it.
 type logger struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	err error
+	log  *slog.Logger
+	fail context.CancelCauseFunc
+	mu   sync.Mutex
+	err  error
 }
 
+var _ server.Logger = (*logger)(nil)
+
 func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
 func (l *logger) Debugf(string, ...any)           {}
 func (l *logger) Tracef(string, ...any)           {}
+
+func (l *logger) Warnf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, "disabling JetStream") {
+		l.fail(errors.New(text))
+	}
+	l.log.Debug(text)
+}
+
+func (l *logger) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if strings.Contains(strings.ToLower(text), "critical write error") {
+		l.fail(errors.New(text))
+	}
+	l.log.Warn(text)
+}
 
 func (l *logger) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = fmt.Errorf(format, v...)
-	l.log.Error(l.err.Error())
+	l.log.Warn(l.err.Error())
 }
 
 func (l *logger) fatal() error {
@@ -74,6 +93,3 @@ func (l *logger) fatal() error {
 	defer l.mu.Unlock()
 	return l.err
 }
-
-var _ server.Logger = (*logger)(nil)
-

@@ -1,0 +1,165 @@
+package template
+
+import (
+	"context"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/image"
+)
+
+// BuildOptions say what a template is made from.
+type BuildOptions struct {
+	// From is another template, a tar file (plain or gzip; "-" is Stdin) or a
+	// directory; "" is the recipe that has the template's own name.
+	From  string
+	Stdin io.Reader
+	// Packages are Debian packages to add.
+	Packages []string
+	// Warm are Python modules to import before the bake, added to the recipe's.
+	Warm []string
+	// Suite and Mirror choose where packages come from; default: this host's own
+	// sources if it is a Debian or Ubuntu.
+	Suite, Mirror string
+	// InstallTools may install mmdebstrap with apt-get when it is missing.
+	InstallTools bool
+}
+
+// source is a root filesystem to build from: what is known of it, and what puts
+// it into an image.
+type source struct {
+	rec  Record
+	fill func(ctx context.Context, w *image.Writer) error
+}
+
+// Build makes a template, or makes it anew, and tags it. Progress gets lines for
+// people and may be nil. A process that waited while another one built the very
+// same takes that. Sandboxes of the image that had the name before go on.
+//
+// Errors: CodeInvalid, CodeNotFound (From), CodeUnavailable (a tool is missing
+// or packages cannot be had).
+func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, progress func(line string)) (Template, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	if err := opts.check(name); err != nil {
+		return Template{}, err
+	}
+	start := time.Now()
+	unlock, err := lock(ctx, c.path("locks", "build-"+name))
+	if err != nil {
+		return Template{}, err
+	}
+	defer unlock()
+	if rec, err := c.lookup(name); err == nil && rec.BuiltAt.After(start) && rec.Request == opts.request() {
+		progress("another Brig has just built it")
+		return c.Resolve(ctx, name)
+	}
+	src, err := c.source(ctx, name, opts, progress)
+	if err != nil {
+		return Template{}, err
+	}
+	src.rec.Request = opts.request()
+	if _, err := c.buildTagged(ctx, name, src); err != nil {
+		return Template{}, err
+	}
+	c.sweep(ctx)
+	return c.Resolve(ctx, name)
+}
+
+// buildTagged makes an image with the skeleton in it, and gives it a record and
+// a tag, in this order: a tag never names what is not there.
+func (c *Catalog) buildTagged(ctx context.Context, name string, src source) (Record, error) {
+	rec := src.rec
+	info, err := c.buildImage(ctx, func(w *image.Writer) error {
+		if err := src.fill(ctx, w); err != nil {
+			return err
+		}
+		rec.Languages = findLanguages(w.Has)
+		return w.AddContents(ctx, c.skeleton())
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	rec.Version, rec.Digest, rec.Bytes, rec.Files = recordVersion, info.Digest, info.Bytes, info.Entries
+	rec.Guest, rec.Env, rec.BuiltAt = c.guestID(), programEnv(), time.Now().UTC()
+	if err := rec.warm(); err != nil {
+		return Record{}, err
+	}
+	if err := c.writeJSON(c.recordPath(rec.Digest), rec); err != nil {
+		return Record{}, err
+	}
+	return rec, c.writeJSON(c.tagPath(name), tag{Version: recordVersion, Digest: rec.Digest, BuiltAt: rec.BuiltAt})
+}
+
+// warm notes which language waits in the snapshots.
+func (r *Record) warm() error {
+	if len(r.WarmModules) == 0 {
+		return nil
+	}
+	python, ok := r.Languages["python"]
+	if !ok {
+		return api.Errorf(api.CodeInvalid, "cannot warm Python modules: because the root filesystem has no python3").
+			WithFix("leave out --warm, or add python3 with --packages")
+	}
+	python.Warm = true
+	r.Languages["python"] = python
+	return nil
+}
+
+// regraft puts this Brig's guest programs into a template that was built by
+// another version. It copies the image and takes about a second.
+func (c *Catalog) regraft(ctx context.Context, name string, old Record) (Record, error) {
+	unlock, err := lock(ctx, c.path("locks", "build-"+name))
+	if err != nil {
+		return Record{}, err
+	}
+	defer unlock()
+	rec, err := c.lookup(name)
+	if err != nil || rec.Guest == c.guestID() {
+		return rec, err // another process was faster
+	}
+	c.log.Info("renewing the guest programs of a template", "template", name)
+	if err := c.hold(c.imagePath(rec.Digest)); err != nil {
+		return Record{}, c.damaged(name, "its image is missing")
+	}
+	rec, err = c.buildTagged(ctx, name, c.copyOf(rec))
+	if err == nil {
+		c.sweep(ctx)
+	}
+	return rec, err
+}
+
+// copyOf is a source that has all that an image of ours has.
+func (c *Catalog) copyOf(rec Record) source {
+	path := c.imagePath(rec.Digest)
+	return source{rec: rec, fill: func(ctx context.Context, w *image.Writer) error {
+		return w.AddImage(ctx, path, keepGuest)
+	}}
+}
+
+// keepGuest leaves out what every image gets anew.
+func keepGuest(p string) bool { return !matches(hostsOwn(), p) }
+
+// keepAllBut leaves out the paths that match a pattern, and what no image takes.
+func keepAllBut(drop []string) image.Keep {
+	patterns := slices.Concat(drop, hostsOwn())
+	return func(p string) bool { return !matches(patterns, p) }
+}
+
+// matches tells whether p, or a directory above it, is one of patterns.
+func matches(patterns []string, p string) bool {
+	parts := strings.Split(p, "/")
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		n := strings.Count(pattern, "/") + 1
+		if n > len(parts) {
+			return false
+		}
+		ok, err := path.Match(pattern, strings.Join(parts[:n], "/"))
+		return ok && err == nil
+	})
+}

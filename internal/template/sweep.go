@@ -1,0 +1,74 @@
+package template
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keepUnused is how long a snapshot that no process uses stays although another
+// one has taken its place: two versions of Brig may take turns on one host.
+const keepUnused = 24 * time.Hour
+
+// sweep removes images that no tag names and that no process uses, with their
+// snapshots, and snapshots that nobody has used for a day. What cannot be
+// removed is left for the next time.
+func (c *Catalog) sweep() {
+	named := map[string]bool{}
+	names, err := c.names()
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		var t tag
+		if readJSON(c.tagPath(name), &t) == nil {
+			named[t.Digest] = true
+		}
+	}
+	c.sweepImages(named)
+	c.sweepSnapshots(named)
+}
+
+func (c *Catalog) sweepImages(named map[string]bool) {
+	images, _ := filepath.Glob(c.path("images", "*.erofs"))
+	for _, path := range images {
+		digest := "sha256:" + strings.TrimSuffix(filepath.Base(path), ".erofs")
+		if named[digest] {
+			continue
+		}
+		unlock, ok := unused(path)
+		if !ok {
+			continue
+		}
+		for _, p := range []string{path, path + ".checked", c.recordPath(digest)} {
+			c.removed(p, os.RemoveAll(p))
+		}
+		unlock()
+	}
+}
+
+func (c *Catalog) sweepSnapshots(named map[string]bool) {
+	manifests, _ := filepath.Glob(c.path("snapshots", "*", "manifest.json"))
+	for _, path := range manifests {
+		dir := filepath.Dir(path)
+		var m Manifest
+		used, err := os.Stat(filepath.Join(dir, usedName))
+		fresh := err == nil && time.Since(used.ModTime()) < keepUnused
+		if readJSON(path, &m) == nil && named[m.Key.Image] && fresh {
+			continue
+		}
+		if unlock, ok := unused(path); ok {
+			c.removed(dir, os.RemoveAll(dir))
+			unlock()
+		}
+	}
+}
+
+func (c *Catalog) removed(path string, err error) {
+	if err != nil {
+		c.log.Warn("something unused stays", "path", path, "error", err)
+	} else {
+		c.log.Debug("removed what nobody uses", "path", path)
+	}
+}
