@@ -22,9 +22,8 @@ help: ## list these targets
 build: ## build bin/brig, the one static binary
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/brig ./cmd/brig
 
-setup: build ## install what is missing for the python template, and build it
+setup: build ## build the python template, installing what that needs
 	scripts/setup
-	@bin/brig template ls | grep -q '^python ' || bin/brig template build python
 
 demo: setup ## run 200 real and hostile snippets, each in its own sandbox
 	scripts/demo

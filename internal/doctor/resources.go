@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,8 +79,19 @@ func diskCheck(dir string) Check {
 // toolsCheck looks for the programs that only building a template needs.
 func toolsCheck() Check {
 	const name = "tools"
-	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		return Check{name, Warn, "mmdebstrap is missing: the host template works, python cannot be built", "apt-get install -y mmdebstrap"}
+	wanted, missing := map[string]string{"mmdebstrap": "mmdebstrap"}, []string{}
+	if os.Geteuid() != 0 {
+		wanted["newuidmap"] = "uidmap"
 	}
-	return Check{name, OK, "mmdebstrap is there", ""}
+	for program, pkg := range wanted {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, pkg)
+		}
+	}
+	if len(missing) == 0 {
+		return Check{name, OK, "mmdebstrap is there, templates can be built", ""}
+	}
+	slices.Sort(missing)
+	packages := strings.Join(missing, " ")
+	return Check{name, Warn, packages + " is missing: the host template works, others cannot be built", "apt-get install -y " + packages}
 }

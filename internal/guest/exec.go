@@ -49,16 +49,9 @@ func (c *Client) Exec(ctx context.Context, req ExecRequest, s Streams) (ExitRepo
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	in := newStdin(c, st.id, s.Stdin)
-	b, complete := in.appendAll(b)
-	if err := c.write(ctx, b); err != nil {
-		c.forget(st)
-		return ExitReport{}, err
-	}
-	if !complete {
-		go in.pump(ctx, cancel)
-		defer in.stop()
-	}
+	in := newStdin(c, st, s.Stdin)
+	go in.pump(ctx, b, cancel)
+	defer in.stop()
 	defer c.leave(st)
 	return c.follow(ctx, st, in, s, warm)
 }
@@ -88,7 +81,7 @@ func (c *Client) follow(ctx context.Context, st *stream, in *stdin, s Streams, w
 		case f.Type == TypeStderr:
 			err = pass(s.Stderr, f.Payload)
 		case f.Type == TypeWindow:
-			err = c.grant(in, f)
+			err = in.grant(f)
 		case f.Type == TypeExit:
 			return c.exit(f)
 		default:

@@ -11,66 +11,64 @@ import (
 // one does.
 const maxWindow = 1 << 30
 
-// stdin carries a program's input, never more of it than the guest granted.
+// stdin sends a program's request and then its input, never more of it than the
+// guest granted. It has a goroutine of its own, because Exec has to receive
+// meanwhile: a guest may answer before it has read everything.
 type stdin struct {
 	c  *Client
-	id uint32
+	st *stream
 	r  io.Reader
 
-	sending sync.Mutex // held while a frame is written; stop waits for it
-
-	mu      sync.Mutex // guards what follows
-	change  *sync.Cond
-	credit  int
-	stopped bool
+	mu       sync.Mutex // guards what follows
+	change   *sync.Cond
+	credit   int
+	stopped  bool // the program has ended
+	reading  bool // the goroutine is in r.Read, where nothing reaches it
+	finished bool // the goroutine is at its end
 }
 
-func newStdin(c *Client, id uint32, r io.Reader) *stdin {
-	in := &stdin{c: c, id: id, r: r, credit: InitialWindow}
+func newStdin(c *Client, st *stream, r io.Reader) *stdin {
+	in := &stdin{c: c, st: st, r: r, credit: InitialWindow}
 	in.change = sync.NewCond(&in.mu)
 	return in
 }
 
-// appendAll appends the frames of an input that is at hand and fits the first
-// window, so that they travel with EXEC. Else it appends nothing and the pump
-// is needed.
-func (in *stdin) appendAll(b []byte) ([]byte, bool) {
-	if in.r != nil {
-		n, ok := inMemory(in.r)
-		if !ok || n > min(InitialWindow, MaxData) {
-			return b, false
-		}
-		if n > 0 {
-			data := make([]byte, n)
-			n, _ = in.r.Read(data) // these readers do not fail
-			b = AppendFrame(b, Frame{Type: TypeStdin, Stream: in.id, Payload: data[:n]})
-		}
+// pump sends b, which holds the request, and then the input until it ends or
+// stop is called. A reader's error ends the Exec, because the program must not
+// take half an input for the whole.
+func (in *stdin) pump(ctx context.Context, b []byte, fail context.CancelCauseFunc) {
+	defer in.finish()
+	defer context.AfterFunc(ctx, in.halt)()
+	b, whole := in.appendWhole(b)
+	if err := in.c.write(ctx, b); err != nil {
+		in.c.forget(in.st)
+		fail(err)
+		return
 	}
-	return AppendFrame(b, Frame{Type: TypeStdinEOF, Stream: in.id}), true
-}
-
-// pump copies the input until it ends or stop is called. A reader's error ends
-// the Exec, because the program must not take half an input for the whole.
-func (in *stdin) pump(ctx context.Context, fail context.CancelCauseFunc) {
-	unwatch := context.AfterFunc(ctx, in.halt)
-	defer unwatch()
-	b := make([]byte, headerLen+MaxData)
+	if whole {
+		return
+	}
+	// An error of a later write needs no report: the connection's reader meets
+	// it too.
+	b = make([]byte, headerLen+MaxData)
 	for {
-		credit := in.wait()
-		if credit == 0 {
+		room := in.admit()
+		if room == 0 {
 			return
 		}
-		n, err := in.r.Read(b[headerLen : headerLen+min(credit, MaxData)])
+		n, err := in.r.Read(b[headerLen : headerLen+room])
+		if !in.took(n) {
+			return
+		}
 		if n > 0 {
-			putHeader(b, TypeStdin, in.id, n)
-			in.use(n)
-			if !in.send(ctx, b[:headerLen+n]) {
+			putHeader(b, TypeStdin, in.st.id, n)
+			if in.c.write(ctx, b[:headerLen+n]) != nil {
 				return
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			in.send(ctx, AppendFrame(nil, Frame{Type: TypeStdinEOF, Stream: in.id}))
+			_ = in.c.write(ctx, AppendFrame(nil, Frame{Type: TypeStdinEOF, Stream: in.st.id}))
 			return
 		case err != nil:
 			fail(&ReaderError{Err: err})
@@ -79,19 +77,26 @@ func (in *stdin) pump(ctx context.Context, fail context.CancelCauseFunc) {
 	}
 }
 
-// send writes a frame unless the program has ended. An error needs no report:
-// the reader of the connection meets it too.
-func (in *stdin) send(ctx context.Context, b []byte) bool {
-	in.sending.Lock()
-	defer in.sending.Unlock()
-	in.mu.Lock()
-	stopped := in.stopped
-	in.mu.Unlock()
-	return !stopped && in.c.write(ctx, b) == nil
+// appendWhole appends the frames of an input that is at hand and fits the first
+// window, so that they travel with the request. Else it appends nothing.
+func (in *stdin) appendWhole(b []byte) ([]byte, bool) {
+	if in.r != nil {
+		n, ok := inMemory(in.r)
+		if !ok || n > min(InitialWindow, MaxData) {
+			return b, false
+		}
+		if n > 0 {
+			data := make([]byte, n)
+			n, _ = in.r.Read(data) // these readers do not fail
+			b = AppendFrame(b, Frame{Type: TypeStdin, Stream: in.st.id, Payload: data[:n]})
+		}
+	}
+	return AppendFrame(b, Frame{Type: TypeStdinEOF, Stream: in.st.id}), true
 }
 
-// wait gives the credit as soon as there is some, or 0 when the program ended.
-func (in *stdin) wait() int {
+// admit waits until something may be read and says how much; 0 when the program
+// has ended.
+func (in *stdin) admit() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for in.credit == 0 && !in.stopped {
@@ -100,16 +105,21 @@ func (in *stdin) wait() int {
 	if in.stopped {
 		return 0
 	}
-	return in.credit
+	in.reading = true
+	in.change.Broadcast()
+	return min(in.credit, MaxData)
 }
 
-func (in *stdin) use(n int) {
+// took accounts for what was read and says whether anybody still wants it.
+func (in *stdin) took(n int) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.reading = false
 	in.credit -= n
+	return !in.stopped
 }
 
-// halt makes the pump end when it next looks.
+// halt makes the goroutine end when it next looks.
 func (in *stdin) halt() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -117,25 +127,35 @@ func (in *stdin) halt() {
 	in.change.Broadcast()
 }
 
-// stop halts the pump and waits for a frame that is on its way, so that a
-// cancelled context never cuts it in half. It does not wait for a Read.
+func (in *stdin) finish() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.finished = true
+	in.change.Broadcast()
+}
+
+// stop halts the goroutine and waits for its end, and so for a frame that is on
+// its way; only for a Read it does not wait.
 func (in *stdin) stop() {
 	in.halt()
-	in.sending.Lock()
-	defer in.sending.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for !in.reading && !in.finished {
+		in.change.Wait()
+	}
 }
 
 // grant adds what a WINDOW frame allows.
-func (c *Client) grant(in *stdin, f Frame) error {
+func (in *stdin) grant(f Frame) error {
 	r := NewReader(f.Payload)
 	n := r.U32()
 	if r.Err != nil {
-		return c.violation("its WINDOW frame has malformed fields")
+		return in.c.violation("its WINDOW frame has malformed fields")
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if int64(in.credit)+int64(n) > maxWindow {
-		return c.violation("it granted a window above %d bytes", maxWindow)
+		return in.c.violation("it granted a window above %d bytes", maxWindow)
 	}
 	in.credit += int(n)
 	in.change.Broadcast()

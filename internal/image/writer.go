@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/brigdev/brig/api"
 )
@@ -31,6 +32,7 @@ type Writer struct {
 	block   uint32 // the next free one
 	entries int
 	bytes   int64
+	clamp   time.Time
 }
 
 // Info is what came out.
@@ -62,8 +64,20 @@ func NewWriter(f *os.File, limits Limits) (*Writer, error) {
 	return w, nil
 }
 
+// ClampTimes gives Epoch to every later entry that is not older than t.
+func (w *Writer) ClampTimes(t time.Time) { w.clamp = t }
+
+// Has tells whether the image has a name; symlinks are not followed.
+func (w *Writer) Has(path string) bool {
+	parts, err := splitPath(path)
+	return err == nil && w.root.lookup(parts) != nil
+}
+
 // Put adds one name. A File's data is read from r, which must hold Size bytes.
 func (w *Writer) Put(ctx context.Context, e Entry, r io.Reader) error {
+	if !w.clamp.IsZero() && !e.MTime.Before(w.clamp) {
+		e.MTime = Epoch
+	}
 	n := newNode(e)
 	switch e.Kind {
 	case File:

@@ -172,7 +172,7 @@ func (c *Catalog) Remove(ctx context.Context, name string) error {
 	if err := os.Remove(c.tagPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fileError("remove", c.tagPath(name), err)
 	}
-	c.sweep()
+	c.sweep(ctx)
 	return nil
 }
 

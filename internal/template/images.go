@@ -29,7 +29,7 @@ func (c *Catalog) buildImage(ctx context.Context, fill func(w *image.Writer) err
 		return info, nil // the same image is there already
 	}
 	c.unhold(path)
-	return info, c.adopt(f, path)
+	return info, c.adopt(ctx, f, path)
 }
 
 func writeImage(ctx context.Context, f *os.File, fill func(w *image.Writer) error) (image.Info, error) {
@@ -45,20 +45,31 @@ func writeImage(ctx context.Context, f *os.File, fill func(w *image.Writer) erro
 
 // adopt gives a new file its name and holds it. The lock is taken first: there
 // is no moment in which another process could think that nobody wants it.
-func (c *Catalog) adopt(f *os.File, path string) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	if err == nil {
-		err = install(f, path)
-	}
-	if err != nil {
+func (c *Catalog) adopt(ctx context.Context, f *os.File, path string) error {
+	if err := c.nameLocked(ctx, f, path); err != nil {
 		f.Close()
-		return fileError("write", path, err)
+		return err
 	}
 	c.mu.Lock()
 	c.held[path] = f
 	c.mu.Unlock()
 	c.markChecked(path)
 	return nil
+}
+
+func (c *Catalog) nameLocked(ctx context.Context, f *os.File, path string) error {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		return fileError("lock", f.Name(), err)
+	}
+	if err := f.Sync(); err != nil { // here, so that nobody waits for it under the lock
+		return fileError("write", path, err)
+	}
+	unlock, err := lock(ctx, c.path("locks", "install"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return install(f, path)
 }
 
 // intact tells whether a file has the content that it had when it was made. Its

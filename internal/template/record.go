@@ -18,8 +18,12 @@ type Record struct {
 	Digest    string              `json:"digest"`
 	Bytes     int64               `json:"bytes"`
 	Files     int                 `json:"files"`
-	Source    string              `json:"source"` // for people: "debian bookworm", "rootfs.tar"
+	Source    string              `json:"source"`  // for people: "debian bookworm", "rootfs.tar"
+	Request   string              `json:"request"` // identifies the options of the build
 	Packages  []string            `json:"packages,omitempty"`
+	Suite     string              `json:"suite,omitempty"`
+	Mirror    string              `json:"mirror,omitempty"`
+	Drop      []string            `json:"drop,omitempty"`
 	Env       map[string]string   `json:"env"`
 	Languages map[string]Language `json:"languages"`
 	// WarmModules are what the warm interpreter imports before it waits; empty

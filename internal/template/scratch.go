@@ -59,6 +59,9 @@ func (c *Catalog) removeScratch(dir string) {
 		c.log.Warn("a temporary directory stays because something is mounted in it", "mount", at)
 		return
 	}
+	if outside, err := os.ReadFile(filepath.Join(dir, outsideName)); err == nil {
+		removeOutside(dir, string(outside))
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		c.log.Warn("a temporary directory stays", "error", err)
 	}

@@ -38,13 +38,13 @@ type Manifest struct {
 // SnapshotKey is everything that a snapshot depends on: another value is
 // another snapshot.
 type SnapshotKey struct {
-	Image      string `json:"image"` // digest; the guest's programs are inside
-	Kind       string `json:"kind"`
-	Driver     string `json:"driver"`
-	DriverKey  string `json:"driver_key"` // the driver's build and the CPU's features
-	DiskBytes  int64  `json:"disk_bytes"`
-	DiskInodes int64  `json:"disk_inodes"`
-	CPUs       int    `json:"cpus"` // that the guest sees
+	Image     string `json:"image"` // digest; the guest's programs are inside
+	Path      string `json:"path"`  // of the image: a restored box looks for it there
+	Kind      string `json:"kind"`
+	Driver    string `json:"driver"`
+	DriverKey string `json:"driver_key"` // the driver's build and the CPU's features
+	DiskBytes int64  `json:"disk_bytes"`
+	CPUs      int    `json:"cpus"` // that the guest sees
 }
 
 // FileSum is one file of a snapshot.
@@ -80,8 +80,8 @@ func (c *Catalog) Snapshot(ctx context.Context, t Template, d driver.Driver, kin
 		return "", api.Errorf(api.CodeUnsupported, "cannot restore template %s with the driver %s: because one of them has no snapshots", t.Name, d.Name())
 	}
 	key := SnapshotKey{
-		Image: t.Digest, Kind: kind, Driver: d.Name(), DriverKey: keyer.SnapshotKey(),
-		DiskBytes: l.DiskBytes, DiskInodes: l.DiskInodes, CPUs: max(1, int(math.Ceil(l.CPUs))),
+		Image: t.Digest, Path: t.Root.Image, Kind: kind, Driver: d.Name(), DriverKey: keyer.SnapshotKey(),
+		DiskBytes: l.DiskBytes, CPUs: max(1, int(math.Ceil(l.CPUs))),
 	}
 	dir := c.path("snapshots", key.dirName())
 	if c.useSnapshot(ctx, dir, key) == nil {
@@ -166,11 +166,11 @@ func (c *Catalog) bakeSnapshot(ctx context.Context, t Template, d driver.Driver,
 	if err := c.writeJSON(filepath.Join(temp, "manifest.json"), m); err != nil {
 		return err
 	}
-	if err := c.installSnapshot(temp, dir); err != nil {
+	if err := c.installSnapshot(ctx, temp, dir); err != nil {
 		return err
 	}
 	c.log.Info("baked", "template", t.Name, "kind", key.Kind, "driver", key.Driver, "bytes", m.Bytes(), "ms", m.TookMS)
-	c.sweep()
+	c.sweep(ctx)
 	return c.useSnapshot(ctx, dir, key)
 }
 
@@ -204,7 +204,12 @@ func sumFiles(ctx context.Context, dir string) ([]FileSum, error) {
 
 // installSnapshot replaces what is at dir, which is nothing that can be used. A
 // process that still restores from it has its files open.
-func (c *Catalog) installSnapshot(temp, dir string) error {
+func (c *Catalog) installSnapshot(ctx context.Context, temp, dir string) error {
+	unlock, err := lock(ctx, c.path("locks", "install"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := os.RemoveAll(dir); err != nil {
 		return fileError("remove", dir, err)
 	}

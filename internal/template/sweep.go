@@ -1,6 +1,7 @@
 package template
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,13 @@ const keepUnused = 24 * time.Hour
 // sweep removes images that no tag names and that no process uses, with their
 // snapshots, and snapshots that nobody has used for a day. What cannot be
 // removed is left for the next time.
-func (c *Catalog) sweep() {
+func (c *Catalog) sweep(ctx context.Context) {
+	// Nothing gets its name meanwhile, so that a path means what was looked at.
+	unlock, err := lock(ctx, c.path("locks", "install"))
+	if err != nil {
+		return
+	}
+	defer unlock()
 	named := map[string]bool{}
 	names, err := c.names()
 	if err != nil {

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 
 def norm(s):
     s = unicodedata.normalize("NFKD", s).encode("ascii", "ignore").decode()
-    s = re.sub(r"\b(inc|ltd|llc|gmbh|corp|co|company|the)\b\.?", "", s.lower())
+    s = re.sub(r"\b(inc|ltd|llc|gmbh|corp|corporation|co|company|the)\b\.?", "", s.lower())
     return " ".join(sorted(re.findall(r"[a-z0-9]+", s)))
 
 

@@ -1,10 +1,22 @@
 package gvisor
 
 import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/driver/drivertest"
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
+	"github.com/brigdev/brig/internal/guest/agent"
+	"github.com/brigdev/brig/internal/image"
 )
 
 func TestMain(m *testing.M) {
@@ -12,15 +24,138 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestProbeRunsAGuest(t *testing.T) {
-	d, err := New(Config{StateDir: t.TempDir()})
+func newDriver(t *testing.T, cfg Config) *Driver {
+	t.Helper()
+	if cfg.StateDir == "" {
+		cfg.StateDir = t.TempDir()
+	}
+	d, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	p := d.Probe(t.Context())
-	if !p.OK {
-		t.Fatalf("probe: %+v", p)
+	t.Cleanup(func() {
+		ids, _ := d.Leftovers(context.Background())
+		if len(ids) > 0 {
+			t.Errorf("left behind: %v", ids)
+		}
+		d.Close()
+	})
+	if p := d.Probe(t.Context()); !p.OK {
+		t.Skipf("this host runs no gVisor guest: %s", p.Reason)
 	}
-	t.Logf("%+v", p)
+	return d
 }
+
+func TestContract(t *testing.T) {
+	root := smallRoot(t)
+	for name, cfg := range map[string]Config{"cgroup": {}, "no cgroup": {NoCgroup: true}} {
+		t.Run(name, func(t *testing.T) {
+			drivertest.Run(t, newDriver(t, cfg), drivertest.Options{
+				Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true,
+			})
+		})
+	}
+}
+
+// TestContractWithHostDirectories runs the same through a gofer.
+func TestContractWithHostDirectories(t *testing.T) {
+	root := writeRoot(t, append(skeleton(), place("usr", ""), link("bin", "usr/bin"), link("lib", "usr/lib"), link("lib64", "usr/lib64")))
+	root.Binds = []driver.Bind{{Source: "/usr", Target: "/usr"}}
+	if fi, err := os.Lstat("/bin"); err != nil || fi.Mode()&os.ModeSymlink == 0 {
+		t.Skip("this host's /bin is no link to /usr/bin")
+	}
+	drivertest.Run(t, newDriver(t, Config{}), drivertest.Options{
+		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell,
+	})
+}
+
+// smallRoot is a root filesystem with a shell and a few tools of this host.
+func smallRoot(t *testing.T) driver.RootFS {
+	t.Helper()
+	contents := skeleton()
+	seen := map[string]bool{}
+	for _, tool := range []string{"sh", "cat", "sleep", "true", "ls", "dd", "id"} {
+		path, err := exec.LookPath(tool)
+		if err != nil {
+			t.Skipf("this host has no %s", tool)
+		}
+		contents = append(contents, copied(t, path, "bin/"+tool))
+		for _, lib := range libraries(t, path) {
+			if !seen[lib] {
+				seen[lib] = true
+				contents = append(contents, copied(t, lib, lib))
+			}
+		}
+	}
+	return writeRoot(t, contents)
+}
+
+func skeleton() []image.Content {
+	return []image.Content{
+		{Entry: image.Entry{Path: ".brig/agent", Kind: image.File, Mode: 0o755}, Data: agent.Binary()},
+		place("proc", ""), place("tmp", ""),
+		{Entry: image.Entry{Path: "work", Kind: image.Dir, Mode: 0o755, UID: 1000, GID: 1000}},
+	}
+}
+
+func place(path, _ string) image.Content {
+	return image.Content{Entry: image.Entry{Path: path, Kind: image.Dir, Mode: 0o755}}
+}
+
+func link(path, to string) image.Content {
+	return image.Content{Entry: image.Entry{Path: path, Kind: image.Symlink, Mode: 0o777, Target: to}}
+}
+
+func copied(t *testing.T, from, to string) image.Content {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image.Content{Entry: image.Entry{Path: to, Kind: image.File, Mode: 0o755}, Data: b}
+}
+
+// libraries lists what a dynamic program is linked against, its loader included.
+func libraries(t *testing.T, path string) []string {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Skipf("%s is no ELF program", path)
+	}
+	defer f.Close()
+	out, err := exec.Command("ldd", path).Output()
+	if err != nil {
+		t.Skipf("ldd %s: %v", path, err)
+	}
+	var libs []string
+	for _, field := range strings.Fields(string(out)) {
+		if strings.HasPrefix(field, "/") {
+			libs = append(libs, field)
+		}
+	}
+	return libs
+}
+
+func writeRoot(t *testing.T, contents []image.Content) driver.RootFS {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "root.erofs")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := image.NewWriter(f, image.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.AddContents(t.Context(), contents); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(path))
+	return driver.RootFS{Image: path, Digest: hex.EncodeToString(sum[:])}
+}
+
+var _ = api.OK

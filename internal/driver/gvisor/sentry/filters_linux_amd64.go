@@ -4,6 +4,9 @@ package sentry
 
 import "gvisor.dev/gvisor/pkg/seccomp/precompiledseccomp"
 
+// filtersFor is the gVisor version that the programs were compiled from.
+const filtersFor = "v0.0.0-20260905035102-160fafc42237"
+
 func generatedFilters() map[string]precompiledseccomp.Program {
 	return map[string]precompiledseccomp.Program{
 		"GOARCH=\"amd64\" Platform=\"systrap\" HostNetwork=false HostNetworkRawSockets=false HostFilesystem=true ProfileEnable=false Instrumentation=false NVProxy=false NVProxyCaps= TPUProxy=false RDMAProxy=false CgoEnabled=false PluginNetwork=false": precompiledseccomp.Program{

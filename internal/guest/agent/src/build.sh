@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the guest agent. The result is committed beside the sources, so that
-# nobody needs a C compiler; `make agent-check` rebuilds it and compares.
+# nobody needs a C compiler. A test rebuilds it with the compiler named in
+# ./compiler and compares.
 set -eu
 cd "$(dirname "$0")"
 build() {

@@ -1,0 +1,217 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+var started = Fields(nil).U32(7)
+
+func TestExec(t *testing.T) {
+	want := ExitReport{Status: 3 << 8, CPUMicros: 1, DiskPeak: 2, DiskLimit: 3, InodePeak: 4, InodeLimit: 5, TasksPeak: 6}
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		if f.Type == TypeExec {
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeStdout, f.Stream, []byte("out\xff"))
+			p.send(TypeStderr, f.Stream, []byte("err"))
+			p.send(TypeExit, f.Stream, want.Encode())
+		}
+	})
+	var out, errs bytes.Buffer
+	req := ExecRequest{Flags: ExecRoot, Cwd: "/work", CPUSeconds: 2, NProc: 3, NoFile: 4, Argv: []string{"a", ""}, Env: map[string]string{"K": "V=W", "E": ""}}
+	before := p.wrote()
+	report, err := c.Exec(t.Context(), req, Streams{Stdin: strings.NewReader("in"), Stdout: &out, Stderr: &errs})
+	if err != nil || report != want || out.String() != "out\xff" || errs.String() != "err" {
+		t.Errorf("%+v, %q, %q, %v", report, out.String(), errs.String(), err)
+	}
+	if n := p.wrote() - before; n != 1 {
+		t.Errorf("request and input took %d writes", n)
+	}
+	got, err := DecodeExecRequest(p.frames()[1].Payload)
+	if err != nil || string(got.Encode()) != string(req.Encode()) {
+		t.Errorf("the request arrived as %+v, %v", got, err)
+	}
+}
+
+func TestExecWarmStartEndsWhenStarted(t *testing.T) {
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		if f.Type == TypeExec {
+			p.send(TypeStderr, f.Stream, []byte("importing"))
+			p.send(TypeStarted, f.Stream, started)
+		}
+	})
+	var errs bytes.Buffer
+	if _, err := c.Exec(t.Context(), ExecRequest{Flags: ExecWarmStart}, Streams{Stderr: &errs}); err != nil || errs.String() != "importing" {
+		t.Errorf("%q, %v", errs.String(), err)
+	}
+}
+
+// TestStdinKeepsToTheWindow grants little by little and counts.
+func TestStdinKeepsToTheWindow(t *testing.T) {
+	const total = 5*InitialWindow + 13
+	received, granted := 0, InitialWindow
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			p.send(TypeStarted, f.Stream, started)
+		case TypeStdin:
+			if received += len(f.Payload); received > granted {
+				t.Errorf("%d bytes of input came, %d were granted", received, granted)
+			}
+			if received == granted {
+				granted += 40_000
+				p.send(TypeWindow, f.Stream, Fields(nil).U32(40_000))
+			}
+		case TypeStdinEOF:
+			p.send(TypeExit, f.Stream, ExitReport{}.Encode())
+		}
+	})
+	in := bytes.Repeat([]byte("x"), total)
+	for _, r := range []io.Reader{bytes.NewReader(in), struct{ io.Reader }{bytes.NewReader(in)}} {
+		received, granted = 0, InitialWindow
+		if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdin: r}); err != nil || received != total {
+			t.Errorf("%d bytes of %d, %v", received, total, err)
+		}
+	}
+}
+
+// TestBlockedStdin ends a program while its input blocks, as a terminal does.
+func TestBlockedStdin(t *testing.T) {
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		if f.Type == TypeExec {
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeExit, f.Stream, ExitReport{}.Encode())
+		}
+	})
+	r, w := io.Pipe()
+	if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdin: r}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte("too late")) // the reading goroutine takes it, and ends
+	w.Close()
+	for _, f := range p.frames() {
+		if f.Type == TypeStdin {
+			t.Error("input was sent to a program that had ended")
+		}
+	}
+}
+
+func TestExecCallersStreamsFail(t *testing.T) {
+	broken := errors.New("broken")
+	answer := func(p *peer, f Frame) {
+		if f.Type == TypeExec {
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeStdout, f.Stream, []byte("x"))
+		}
+	}
+	c, _ := newPeer(t, answer)
+	var we *WriterError
+	if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdout: errWriter{broken}}); !errors.As(err, &we) || !errors.Is(err, broken) {
+		t.Errorf("writer: %v", err)
+	}
+	var re *ReaderError
+	if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdin: errReader{broken}}); !errors.As(err, &re) || !errors.Is(err, broken) {
+		t.Errorf("reader: %v", err)
+	}
+}
+
+func TestExecIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	timeout := errors.New("the deadline passed")
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			p.send(TypeStarted, f.Stream, started)
+			cancel(timeout)
+		case TypeReset: // what the abandoned program still says is dropped
+			p.send(TypeStdout, 1, []byte("late"))
+			p.send(TypeExit, 1, ExitReport{}.Encode())
+			p.send(TypeOK, f.Stream, nil)
+		}
+	})
+	if _, err := c.Exec(ctx, ExecRequest{}, Streams{}); !errors.Is(err, timeout) {
+		t.Errorf("exec: %v", err)
+	}
+	if err := c.Reset(t.Context()); err != nil {
+		t.Errorf("the connection does not work afterwards: %v", err)
+	}
+}
+
+func TestSignal(t *testing.T) {
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeStdout, f.Stream, []byte("up"))
+		case TypeSignal:
+			r := NewReader(f.Payload)
+			p.send(TypeExit, f.Stream, ExitReport{Status: r.U32()}.Encode())
+		}
+	})
+	if err := c.Signal(t.Context(), syscall.SIGINT); err != nil || len(p.frames()) != 1 {
+		t.Errorf("a signal to nobody: %v, %v", err, p.frames())
+	}
+	var all sync.WaitGroup
+	up := make(chan struct{}, 2)
+	for range 2 {
+		all.Go(func() {
+			w := writerFunc(func([]byte) { up <- struct{}{} })
+			report, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdout: w})
+			if err != nil || report.Status != uint32(syscall.SIGINT) {
+				t.Errorf("%+v, %v", report, err)
+			}
+		})
+	}
+	<-up
+	<-up
+	if err := c.Signal(t.Context(), syscall.SIGINT); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
+}
+
+// TestManyAtOnce runs programs and files over one connection at the same time.
+func TestManyAtOnce(t *testing.T) {
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			req, _ := DecodeExecRequest(f.Payload)
+			p.send(TypeStarted, f.Stream, started)
+			for range 20 {
+				p.send(TypeStdout, f.Stream, []byte(req.Argv[0]))
+			}
+			p.send(TypeExit, f.Stream, ExitReport{}.Encode())
+		case TypeEnd:
+			p.send(TypeOK, f.Stream, nil)
+		}
+	})
+	var all sync.WaitGroup
+	for i := range 16 {
+		name := string(rune('a' + i))
+		all.Go(func() {
+			var out bytes.Buffer
+			if _, err := c.Exec(t.Context(), ExecRequest{Argv: []string{name}}, Streams{Stdout: &out}); err != nil || out.String() != strings.Repeat(name, 20) {
+				t.Errorf("%s: %q, %v", name, out.String(), err)
+			}
+		})
+		all.Go(func() {
+			if err := c.Put(t.Context(), name, 0, strings.NewReader(name)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,98 @@
+package guest
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// TestLies lets the guest answer with what the protocol does not allow. Every
+// answer must end the connection with a ProtocolError.
+func TestLies(t *testing.T) {
+	exit := ExitReport{}.Encode()
+	type frame struct {
+		typ     Type
+		payload []byte
+	}
+	tests := []struct {
+		name    string
+		op      string
+		answers []frame
+	}{
+		{"unknown type", "reset", []frame{{200, nil}}},
+		{"a host's type", "reset", []frame{{TypeExec, nil}}},
+		{"wrong answer", "reset", []frame{{TypeEnd, nil}}},
+		{"impossible errno", "reset", []frame{{TypeErr, Fields(nil).U32(0).String("")}}},
+		{"huge errno", "reset", []frame{{TypeErr, Fields(nil).U32(1 << 31).String("")}}},
+		{"malformed error", "reset", []frame{{TypeErr, []byte{0xff, 0xff, 0xff, 0xff, 1}}}},
+		{"too much data", "get", []frame{{TypeEntry, entryOf('f', 1, "")}, {TypeData, make([]byte, 11)}}},
+		{"too much data in pieces", "get", []frame{{TypeEntry, entryOf('f', 1, "")}, {TypeData, make([]byte, 6)}, {TypeData, make([]byte, 6)}}},
+		{"too large a frame", "get", []frame{{TypeEntry, entryOf('f', 1, "")}, {TypeData, make([]byte, MaxData+1)}}},
+		{"content of a directory", "get", []frame{{TypeEntry, entryOf('d', 1, "")}}},
+		{"content without entry", "get", []frame{{TypeData, []byte("x")}}},
+		{"entry amid a file", "get", []frame{{TypeEntry, entryOf('f', 1, "")}, {TypeEntry, entryOf('f', 1, "")}}},
+		{"malformed entry", "get", []frame{{TypeEntry, []byte("junk")}}},
+		{"negative size", "get", []frame{{TypeEntry, entryOf('f', 1<<63, "")}}},
+		{"unknown kind", "list", []frame{{TypeEntry, entryOf('x', 1, "a")}}},
+		{"too many names", "list", []frame{{TypeEntry, entryOf('f', 1, "a")}, {TypeEntry, entryOf('f', 1, "b")}, {TypeEntry, entryOf('f', 1, "c")}}},
+		{"name with a slash", "list", []frame{{TypeEntry, entryOf('f', 1, "a/b")}}},
+		{"name above", "list", []frame{{TypeEntry, entryOf('f', 1, "..")}}},
+		{"no name", "list", []frame{{TypeEntry, entryOf('f', 1, "")}}},
+		{"name with a NUL", "list", []frame{{TypeEntry, entryOf('f', 1, "a\x00")}}},
+		{"giant name", "list", []frame{{TypeEntry, entryOf('f', 1, strings.Repeat("a", 100_000))}}},
+		{"file amid a list", "list", []frame{{TypeData, nil}}},
+		{"exit without start", "exec", []frame{{TypeExit, exit}}},
+		{"output without start", "exec", []frame{{TypeStdout, []byte("x")}}},
+		{"started twice", "exec", []frame{{TypeStarted, started}, {TypeStarted, started}}},
+		{"refusal after start", "exec", []frame{{TypeStarted, started}, {TypeErr, Fields(nil).U32(1).String("")}}},
+		{"malformed exit", "exec", []frame{{TypeStarted, started}, {TypeExit, exit[:9]}}},
+		{"malformed window", "exec", []frame{{TypeStarted, started}, {TypeWindow, []byte{1}}}},
+		{"window overflows", "exec", []frame{{TypeStarted, started}, {TypeWindow, Fields(nil).U32(maxWindow)}}},
+		{"windows add up", "exec", []frame{{TypeStarted, started}, {TypeWindow, Fields(nil).U32(maxWindow / 2)}, {TypeWindow, Fields(nil).U32(maxWindow / 2)}}},
+		{"ready again", "exec", []frame{{TypeStarted, started}, {TypeReady, Fields(nil).U32(Version).String("")}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := newPeer(t, func(p *peer, f Frame) {
+				for _, a := range tt.answers {
+					p.send(a.typ, f.Stream, a.payload)
+				}
+			})
+			err := map[string]func() error{
+				"reset": func() error { return c.Reset(t.Context()) },
+				"get":   func() error { _, err := c.Get(t.Context(), "/x", 10, io.Discard); return err },
+				"list":  func() error { _, err := c.List(t.Context(), "/x", 2); return err },
+				"exec":  func() error { _, err := c.Exec(t.Context(), ExecRequest{}, Streams{}); return err },
+			}[tt.op]()
+			<-c.Done()
+			if !isProtocolError(err) || !isProtocolError(c.Err()) {
+				t.Errorf("error %v, connection %v", err, c.Err())
+			}
+			if err := c.Reset(t.Context()); !isProtocolError(err) {
+				t.Errorf("the connection goes on: %v", err)
+			}
+		})
+	}
+}
+
+// TestLiesBesideTheOperation are wrong whatever the operation makes of its own
+// answer, so only the connection's end is certain.
+func TestLiesBesideTheOperation(t *testing.T) {
+	ok := AppendFrame(nil, Frame{Type: TypeOK, Stream: 1})
+	for name, raw := range map[string][]byte{
+		"answers twice":     append(append([]byte(nil), ok...), ok...),
+		"nobody's stream":   AppendFrame(nil, Frame{Type: TypeStdout, Stream: 77}),
+		"greets again":      AppendFrame(nil, Frame{Type: TypeReady, Stream: 0, Payload: Fields(nil).U32(Version).String("")}),
+		"too short a frame": {4, 0, 0, 0, byte(TypeOK), 1, 0, 0, 0},
+		"giant frame":       {0xff, 0xff, 0xff, 0x7f, byte(TypeOK), 1, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := newPeer(t, func(p *peer, f Frame) { p.conn.Write(raw) })
+			c.Reset(t.Context())
+			<-c.Done()
+			if !isProtocolError(c.Err()) {
+				t.Errorf("connection %v", c.Err())
+			}
+		})
+	}
+}

@@ -1,0 +1,169 @@
+package template
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/image"
+)
+
+// fromDebian has mmdebstrap install packages and streams the result into the
+// image. Nothing of it is ever unpacked by us.
+func (c *Catalog) fromDebian(ctx context.Context, rec Record, o BuildOptions, progress func(string)) (source, error) {
+	tool, err := findMmdebstrap(ctx, o, progress)
+	if err != nil {
+		return source{}, err
+	}
+	d := debian{tool: tool, packages: rec.Packages, mirrors: []string{o.Mirror}, progress: progress}
+	host := readRelease("/")
+	d.suite = or(o.Suite, or(host.codename, "stable"))
+	if o.Mirror == "" {
+		d.mirrors = host.mirrors(d.suite)
+	}
+	rec.Source, rec.Suite, rec.Mirror = "debian "+d.suite, d.suite, o.Mirror
+	keep := keepAllBut(rec.Drop)
+	return source{rec: rec, fill: func(ctx context.Context, w *image.Writer) error {
+		start := time.Now()
+		return d.run(ctx, c.scratch, func(ctx context.Context, r io.Reader) error {
+			// What the installation itself wrote has the time of the build; the
+			// packages' own files are older. Only the former would make each
+			// build of the same packages another image.
+			w.ClampTimes(start.Truncate(time.Second))
+			return w.AddTar(ctx, r, keep)
+		})
+	}}, nil
+}
+
+// debian is one run of mmdebstrap.
+type debian struct {
+	tool     string
+	suite    string
+	mirrors  []string
+	packages []string
+	progress func(string)
+}
+
+func (d debian) args() []string {
+	args := []string{"--variant=essential", "--format=tar", "--mode=root", "--include=" + strings.Join(d.packages, ",")}
+	if os.Geteuid() != 0 {
+		args[2] = "--mode=unshare"
+	}
+	return append(append(args, d.suite, "-"), d.mirrors...)
+}
+
+// run starts mmdebstrap and hands its output to read. When it returns, no
+// process of it is left; its files are below scratch and are removed by run, or
+// by whoever comes next if this process is killed.
+func (d debian) run(ctx context.Context, scratch string, read func(ctx context.Context, r io.Reader) error) error {
+	temp, err := buildDir(scratch)
+	if err != nil {
+		return fileError("make a directory in", scratch, err)
+	}
+	defer removeOutside(scratch, temp)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	out, feed := io.Pipe()
+	cmd := exec.CommandContext(ctx, d.tool, d.args()...)
+	cmd.Env = buildEnv(temp)
+	cmd.Stdout = feed
+	log := &toolLog{progress: d.progress}
+	cmd.Stderr = log
+	contain(cmd)
+	ended := make(chan error, 1)
+	go func() {
+		// The parent-death signal is bound to the thread that forks.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Run()
+		feed.CloseWithError(streamEnd(err))
+		ended <- err
+	}()
+	readErr := read(ctx, out)
+	if readErr != nil {
+		stop()
+	}
+	out.CloseWithError(readErr) // unblocks a tool that has more to say
+	runErr := <-ended
+	log.flush()
+	switch {
+	case ctx.Err() != nil && readErr == nil:
+		return api.Errorf(api.CodeCancelled, "cannot go on building: %w", context.Cause(ctx))
+	case runErr != nil && api.CodeOf(readErr) != api.CodeCancelled && log.failure() != "":
+		return api.Errorf(api.CodeUnavailable, "cannot install the packages: because mmdebstrap says %q", log.failure()).
+			WithFix("check the network and the names of the packages, or choose other sources with --suite and --mirror")
+	case readErr == nil && runErr != nil:
+		return api.Errorf(api.CodeUnavailable, "cannot install the packages: because mmdebstrap ended with %w", runErr).
+			WithFix("run it with --verbose to see what it says")
+	}
+	return readErr
+}
+
+// streamEnd makes a failed tool's stream end in an error: a root filesystem that
+// is cut short must not look complete.
+func streamEnd(err error) error {
+	if err != nil {
+		return fmt.Errorf("mmdebstrap failed: %w", err)
+	}
+	return io.EOF
+}
+
+// buildEnv passes on what a download needs and nothing else of our environment.
+func buildEnv(temp string) []string {
+	env := []string{"TMPDIR=" + temp, "LC_ALL=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"}
+	for _, name := range []string{"HOME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// toolLog passes mmdebstrap's own lines on and remembers why it failed.
+type toolLog struct {
+	progress func(string)
+	line     []byte
+	errors   []string
+}
+
+func (t *toolLog) Write(p []byte) (int, error) {
+	t.line = append(t.line, p...)
+	for {
+		n, line, err := bufio.ScanLines(t.line, false)
+		if n == 0 || err != nil {
+			break
+		}
+		t.say(string(line))
+		t.line = t.line[n:]
+	}
+	if len(t.line) > 64<<10 {
+		t.line = nil // no line of a log is that long
+	}
+	return len(p), nil
+}
+
+func (t *toolLog) flush() { t.say(string(t.line)); t.line = nil }
+
+func (t *toolLog) say(line string) {
+	switch {
+	case strings.HasPrefix(line, "I: "):
+		t.progress(strings.TrimPrefix(line, "I: "))
+	case strings.HasPrefix(line, "E: ") && len(t.errors) < 20:
+		t.errors = append(t.errors, strings.TrimPrefix(line, "E: "))
+	}
+}
+
+// failure is the first error: the later ones are consequences.
+func (t *toolLog) failure() string {
+	if len(t.errors) == 0 {
+		return ""
+	}
+	return t.errors[0]
+}
