@@ -242,3 +242,15 @@ func readKey(path, key string) int64 {
 
 // SetCPUs limits processor time from now on.
 func (g *Group) SetCPUs(cpus float64) error { return g.set(Limits{CPUs: cpus}) }
+
+// TotalCPU is the processor time of all groups of this tree so far, of those
+// that are gone as well; false where the kernel does not account for it.
+func (t *Tree) TotalCPU() (time.Duration, bool) {
+	if dir, ok := t.parent["cpuacct"]; ok {
+		return time.Duration(readInt(filepath.Join(dir, "cpuacct.usage"))), true
+	}
+	if dir, ok := t.parent[""]; ok && t.v2 {
+		return time.Duration(readKey(filepath.Join(dir, "cpu.stat"), "usage_usec")) * time.Microsecond, true
+	}
+	return 0, false
+}

@@ -119,3 +119,13 @@ func (g *Group) Usage() Usage {
 	}
 	return g.usageV1()
 }
+
+// Path is the group below its hierarchy's mount, as an OCI runtime wants it.
+func (g *Group) Path() string {
+	for c, d := range g.dir {
+		if rel, err := filepath.Rel(filepath.Join(v1Root, c), d); err == nil {
+			return "/" + rel
+		}
+	}
+	return ""
+}

@@ -89,3 +89,8 @@ func (g *Group) usageV2() Usage {
 		PIDsRefused:     readKey(filepath.Join(dir, "pids.events"), "max"),
 	}
 }
+
+// IntoV2 makes a child start in the group that dir is; see OpenV2.
+func (g *Group) IntoV2(dir *os.File) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+}

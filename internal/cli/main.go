@@ -21,9 +21,17 @@ type Stdio struct {
 }
 
 // Main runs one command line (without the program's name) and returns the
-// process's exit code. The first SIGINT, SIGTERM or SIGHUP cancels the command,
-// which cleans up; the second one kills the process.
+// process's exit code.
 func Main(args []string, stdio Stdio) int {
+	return runMain(args, &Env{
+		Stdin: stdio.In, Stdout: stdio.Out, Stderr: stdio.Err,
+		Open: app.Open, Drivers: app.NewDrivers, Getenv: os.Getenv,
+	})
+}
+
+// runMain is Execute with signals: the first SIGINT, SIGTERM or SIGHUP cancels
+// the command, which cleans up; the second one kills the process.
+func runMain(args []string, env *Env) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
@@ -33,10 +41,7 @@ func Main(args []string, stdio Stdio) int {
 	// instead would be inherited by every child.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	return Execute(ctx, args, &Env{
-		Stdin: stdio.In, Stdout: stdio.Out, Stderr: stdio.Err,
-		Open: app.Open, Drivers: app.NewDrivers, Getenv: os.Getenv,
-	})
+	return Execute(ctx, args, env)
 }
 
 // Execute runs one command line in env and returns its exit code.

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,71 +17,65 @@ import (
 	"github.com/brigdev/brig/internal/driver/fake"
 )
 
-// TestScripts runs testdata/*.txtar: transcripts of the real command tree over
-// the fake driver, which claims to be gvisor. Besides testscript's own commands
-// there are
+// TestMain lets the test binary be a Brig over the fake driver when a script
+// starts it as brig-fake.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"brig-fake": func() { os.Exit(fakeMain()) }})
+}
+
+// fakeMain is Main with a driver that claims to be gvisor. $DOWN makes it say
+// that this host can't.
+func fakeMain() int {
+	drivers := func(app.Options) ([]driver.Driver, error) {
+		return []driver.Driver{fake.New(fake.Options{Rung: api.RungGVisor, Unavailable: os.Getenv("DOWN")})}, nil
+	}
+	return runMain(os.Args[1:], &Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Drivers: drivers,
+		Open: func(ctx context.Context, o app.Options) (*app.App, error) {
+			d, err := drivers(o)
+			if err != nil {
+				return nil, err
+			}
+			return app.OpenWith(ctx, o, d)
+		},
+	})
+}
+
+// TestScripts runs testdata/*.txtar: transcripts of Brig over the fake driver.
+// Besides testscript's own commands there are
 //
-//	brig ARG...     run Brig in this process; "! brig" wants a code other than 0
+//	brig ARG...     run Brig; "! brig" wants an exit code other than 0
 //	exitcode N      the last Brig's exit code
-//	input FILE      stdin of the next Brig
-//
-// $DOWN in the script's environment makes the fake say that this host can't.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BRIG_DATA", e.WorkDir+"/.data")
 			e.Setenv("BRIG_STATE", e.WorkDir+"/.state")
-			e.Values[lastRun{}] = &lastRun{}
+			e.Values[exitCodeKey{}] = new(int)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"brig": scriptBrig, "exitcode": scriptExitCode, "input": scriptInput,
+			"brig": scriptBrig, "exitcode": scriptExitCode,
 		},
-		UpdateScripts: *update,
 	})
 }
 
-// lastRun is what a script knows between its commands.
-type lastRun struct {
-	code  int
-	stdin string
-}
+type exitCodeKey struct{}
 
 func scriptBrig(ts *testscript.TestScript, neg bool, args []string) {
-	last := ts.Value(lastRun{}).(*lastRun)
-	fakes := func(app.Options) ([]driver.Driver, error) {
-		return []driver.Driver{fake.New(fake.Options{Rung: api.RungGVisor, Unavailable: ts.Getenv("DOWN")})}, nil
+	code := 0
+	if err := ts.Exec("brig-fake", args...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Check(err)
+		}
+		code = exit.ExitCode()
 	}
-	env := &Env{
-		Stdin: strings.NewReader(last.stdin), Stdout: ts.Stdout(), Stderr: ts.Stderr(),
-		Getenv: ts.Getenv, Drivers: fakes,
-		Open: func(ctx context.Context, o app.Options) (*app.App, error) {
-			drivers, err := fakes(o)
-			if err != nil {
-				return nil, err
-			}
-			return app.OpenWith(ctx, o, drivers)
-		},
+	*ts.Value(exitCodeKey{}).(*int) = code
+	if neg == (code == 0) {
+		ts.Fatalf("brig %s: exit code %d", strings.Join(args, " "), code)
 	}
-	last.stdin = ""
-	last.code = inDir(ts, func() int { return Execute(context.Background(), args, env) })
-	switch {
-	case neg && last.code == 0:
-		ts.Fatalf("brig %s succeeded", strings.Join(args, " "))
-	case !neg && last.code != 0:
-		ts.Fatalf("brig %s: exit code %d", strings.Join(args, " "), last.code)
-	}
-}
-
-// inDir runs f in the script's working directory. Scripts therefore run one
-// after the other, as they do without t.Parallel.
-func inDir(ts *testscript.TestScript, f func() int) int {
-	old, err := os.Getwd()
-	ts.Check(err)
-	ts.Check(os.Chdir(ts.MkAbs(".")))
-	defer func() { ts.Check(os.Chdir(old)) }()
-	return f()
 }
 
 func scriptExitCode(ts *testscript.TestScript, neg bool, args []string) {
@@ -88,14 +84,7 @@ func scriptExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	if got := ts.Value(lastRun{}).(*lastRun).code; got != want {
+	if got := *ts.Value(exitCodeKey{}).(*int); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
-}
-
-func scriptInput(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: input FILE")
-	}
-	ts.Value(lastRun{}).(*lastRun).stdin = ts.ReadFile(args[0])
 }

@@ -83,23 +83,40 @@ func TestStdinKeepsToTheWindow(t *testing.T) {
 
 // TestBlockedStdin ends a program while its input blocks, as a terminal does.
 func TestBlockedStdin(t *testing.T) {
+	in := &terminal{entered: make(chan struct{}), typed: make(chan struct{}), left: make(chan struct{})}
 	c, p := newPeer(t, func(p *peer, f Frame) {
-		if f.Type == TypeExec {
+		switch f.Type {
+		case TypeExec:
 			p.send(TypeStarted, f.Stream, started)
+			<-in.entered
 			p.send(TypeExit, f.Stream, ExitReport{}.Encode())
+		case TypeReset:
+			p.send(TypeOK, f.Stream, nil)
 		}
 	})
-	r, w := io.Pipe()
-	if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdin: r}); err != nil {
+	if _, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdin: in}); err != nil {
 		t.Fatal(err)
 	}
-	w.Write([]byte("too late")) // the reading goroutine takes it, and ends
-	w.Close()
+	close(in.typed)
+	<-in.left
+	if err := c.Reset(t.Context()); err != nil {
+		t.Error(err)
+	}
 	for _, f := range p.frames() {
 		if f.Type == TypeStdin {
 			t.Error("input was sent to a program that had ended")
 		}
 	}
+}
+
+// terminal is a reader whose first Read blocks until somebody typed.
+type terminal struct{ entered, typed, left chan struct{} }
+
+func (r *terminal) Read(b []byte) (int, error) {
+	close(r.entered)
+	<-r.typed
+	defer close(r.left)
+	return copy(b, "too late"), nil
 }
 
 func TestExecCallersStreamsFail(t *testing.T) {

@@ -67,11 +67,18 @@ func register(stateDir string) (*owner, error) {
 }
 
 // remove deletes the directory, which must have no boxes left, and unlocks it.
+// The state-dir-wide lock keeps recovery from making a new owner.lock in it
+// between two steps.
 func (o *owner) remove() error {
 	defer o.lock.Close()
 	if err := o.journal().removeDir(); err != nil {
 		return err
 	}
+	gc, err := lockFile(filepath.Join(filepath.Dir(o.dir), gcLockName), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer gc.Close()
 	return os.RemoveAll(o.dir)
 }
 

@@ -101,6 +101,8 @@ func (s *sandbox) live() {
 	select {
 	case <-s.gone:
 		return
+	case <-s.m.ctx.Done():
+		return // Close destroys it
 	case <-expired.C:
 	}
 	for s.end(s.m.ctx, stopTTL) != nil {
@@ -108,7 +110,7 @@ func (s *sandbox) live() {
 		case <-s.gone:
 			return
 		case <-s.m.ctx.Done():
-			return // Close tries once more, and then recovery does
+			return // Close tries once more
 		case <-time.After(time.Second):
 		}
 	}

@@ -141,8 +141,8 @@ func (o outcome) judgeLost(r *api.ExecResult) error {
 	case o.Death != nil && o.Death.PIDs:
 		o.blamePIDs(r)
 		return nil
-	case o.Death != nil:
-		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its box died: %s", orUnknown(o.Death.Detail))
+	case o.Death != nil && o.Err != nil:
+		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its box died (%s): %w", orUnknown(o.Death.Detail), o.Err)
 	case o.Err != nil:
 		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its guest is lost: %w", o.Err)
 	}

@@ -2,6 +2,7 @@ package template
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"path"
 	"slices"
@@ -27,6 +28,9 @@ type BuildOptions struct {
 	Suite, Mirror string
 	// InstallTools may install mmdebstrap with apt-get when it is missing.
 	InstallTools bool
+	// Try is called with the new template before it gets its name; its error ends
+	// the build, and the name keeps meaning what it meant.
+	Try func(ctx context.Context, t Template) error
 }
 
 // source is a root filesystem to build from: what is known of it, and what puts
@@ -64,36 +68,52 @@ func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, pro
 		return Template{}, err
 	}
 	src.rec.Request = opts.request()
-	if _, err := c.buildTagged(ctx, name, src); err != nil {
+	rec, err := c.buildRecorded(ctx, src)
+	if err != nil {
+		return Template{}, err
+	}
+	t := c.template(name, rec)
+	if opts.Try != nil {
+		if err := opts.Try(ctx, t); err != nil {
+			return Template{}, err
+		}
+	}
+	if err := c.setTag(name, rec); err != nil {
 		return Template{}, err
 	}
 	c.sweep(ctx)
-	return c.Resolve(ctx, name)
+	return t, nil
 }
 
-// buildTagged makes an image with the skeleton in it, and gives it a record and
-// a tag, in this order: a tag never names what is not there.
-func (c *Catalog) buildTagged(ctx context.Context, name string, src source) (Record, error) {
+// setTag lets a name mean an image. It comes last: a tag never names what is not
+// there.
+func (c *Catalog) setTag(name string, rec Record) error {
+	return c.writeJSON(c.tagPath(name), tag{Version: recordVersion, Digest: rec.Digest, BuiltAt: rec.BuiltAt})
+}
+
+// buildRecorded makes an image with the skeleton in it, and its record.
+func (c *Catalog) buildRecorded(ctx context.Context, src source) (Record, error) {
 	rec := src.rec
+	rec.Version, rec.Guest, rec.Env = recordVersion, c.guestID(), programEnv()
 	info, err := c.buildImage(ctx, func(w *image.Writer) error {
 		if err := src.fill(ctx, w); err != nil {
 			return err
 		}
 		rec.Languages = findLanguages(w.Has)
-		return w.AddContents(ctx, c.skeleton())
+		if err := rec.warm(); err != nil {
+			return err
+		}
+		about, err := rec.about()
+		if err != nil {
+			return err
+		}
+		return w.AddContents(ctx, append(c.skeleton(), about))
 	})
 	if err != nil {
 		return Record{}, err
 	}
-	rec.Version, rec.Digest, rec.Bytes, rec.Files = recordVersion, info.Digest, info.Bytes, info.Entries
-	rec.Guest, rec.Env, rec.BuiltAt = c.guestID(), programEnv(), time.Now().UTC()
-	if err := rec.warm(); err != nil {
-		return Record{}, err
-	}
-	if err := c.writeJSON(c.recordPath(rec.Digest), rec); err != nil {
-		return Record{}, err
-	}
-	return rec, c.writeJSON(c.tagPath(name), tag{Version: recordVersion, Digest: rec.Digest, BuiltAt: rec.BuiltAt})
+	rec.Digest, rec.Bytes, rec.Files, rec.BuiltAt = info.Digest, info.Bytes, info.Entries, time.Now().UTC()
+	return rec, c.writeJSON(c.recordPath(rec.Digest), rec)
 }
 
 // warm notes which language waits in the snapshots.
@@ -109,6 +129,13 @@ func (r *Record) warm() error {
 	python.Warm = true
 	r.Languages["python"] = python
 	return nil
+}
+
+// about is a file inside that says how the template runs programs. With it the
+// image's digest identifies the whole template, not only its files.
+func (r *Record) about() (image.Content, error) {
+	data, err := json.MarshalIndent(map[string]any{"env": r.Env, "languages": r.Languages, "warm_modules": r.WarmModules}, "", "  ")
+	return file("/.brig/template.json", 0o644, append(data, '\n')), err
 }
 
 // regraft puts this Brig's guest programs into a template that was built by
@@ -127,11 +154,14 @@ func (c *Catalog) regraft(ctx context.Context, name string, old Record) (Record,
 	if err := c.hold(c.imagePath(rec.Digest)); err != nil {
 		return Record{}, c.damaged(name, "its image is missing")
 	}
-	rec, err = c.buildTagged(ctx, name, c.copyOf(rec))
-	if err == nil {
-		c.sweep(ctx)
+	if rec, err = c.buildRecorded(ctx, c.copyOf(rec)); err != nil {
+		return Record{}, err
 	}
-	return rec, err
+	if err := c.setTag(name, rec); err != nil {
+		return Record{}, err
+	}
+	c.sweep(ctx)
+	return rec, nil
 }
 
 // copyOf is a source that has all that an image of ours has.

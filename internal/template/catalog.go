@@ -72,8 +72,12 @@ func (c *Catalog) Close() error {
 }
 
 // Resolve gives the template that a name means today, ready to be used until
-// Close. Errors: CodeNotFound.
+// Close. A digest ("sha256:…") means the template that has it under some name.
+// Errors: CodeNotFound.
 func (c *Catalog) Resolve(ctx context.Context, name string) (Template, error) {
+	if strings.HasPrefix(name, "sha256:") {
+		return c.resolveDigest(ctx, name)
+	}
 	if name == HostName {
 		return c.resolveHost(ctx)
 	}
@@ -102,6 +106,20 @@ func (c *Catalog) Resolve(ctx context.Context, name string) (Template, error) {
 		}
 		return c.template(name, rec), nil
 	}
+}
+
+func (c *Catalog) resolveDigest(ctx context.Context, digest string) (Template, error) {
+	names, err := c.names()
+	if err != nil {
+		return Template{}, err
+	}
+	for _, name := range append(names, HostName) {
+		if t, err := c.Resolve(ctx, name); err == nil && t.Digest == digest {
+			return t, nil
+		}
+	}
+	return Template{}, api.Errorf(api.CodeNotFound, "cannot use the template %q: because none has that digest", digest).
+		WithFix("see 'brig template ls' for those that exist")
 }
 
 // template is the public view of a record.

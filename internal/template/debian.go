@@ -52,7 +52,7 @@ type debian struct {
 }
 
 func (d debian) args() []string {
-	args := []string{"--variant=essential", "--format=tar", "--mode=root", "--include=" + strings.Join(d.packages, ",")}
+	args := []string{"--variant=essential", "--format=tar", "--mode=root", `--aptopt=Acquire::Retries "3"`, "--include=" + strings.Join(d.packages, ",")}
 	if os.Geteuid() != 0 {
 		args[2] = "--mode=unshare"
 	}

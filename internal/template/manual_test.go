@@ -1,13 +1,23 @@
 package template
 
-import ("testing";"os";"log/slog";"time";"fmt")
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+)
 
 func TestManual(t *testing.T) {
 	dir := os.Getenv("MANUAL")
-	if dir=="" { t.Skip("manual") }
+	if dir == "" {
+		t.Skip("manual")
+	}
 	start := time.Now()
 	c, err := Open(t.Context(), dir, Options{Log: slog.Default()})
-	if err != nil { t.Fatal(err) }
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer c.Close()
 	h, err := c.Resolve(t.Context(), "host")
 	fmt.Println(time.Since(start), h, err)

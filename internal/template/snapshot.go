@@ -70,14 +70,12 @@ func (k SnapshotKey) dirName() string {
 
 // Snapshot gives the directory of t's warm snapshot for driver d, baking it if
 // there is none or if what is there cannot be trusted. It stays until Close.
-// Processes that want the same snapshot bake it once.
-//
-// Errors: CodeUnsupported when the driver cannot restore or the template has
-// nothing to warm.
+// Processes that want the same snapshot bake it once. The directory is "" when
+// the driver cannot restore or nothing of the template is warm.
 func (c *Catalog) Snapshot(ctx context.Context, t Template, d driver.Driver, kind string, l api.Limits) (string, error) {
 	keyer, ok := d.(driver.SnapshotKeyer)
 	if !ok || !t.Warm {
-		return "", api.Errorf(api.CodeUnsupported, "cannot restore template %s with the driver %s: because one of them has no snapshots", t.Name, d.Name())
+		return "", nil
 	}
 	key := SnapshotKey{
 		Image: t.Digest, Path: t.Root.Image, Kind: kind, Driver: d.Name(), DriverKey: keyer.SnapshotKey(),

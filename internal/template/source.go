@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -51,10 +51,11 @@ func (o BuildOptions) check(name string) error {
 
 // request identifies what was asked for.
 func (o BuildOptions) request() string {
-	o.Stdin, o.InstallTools = nil, false
-	data, _ := json.Marshal(o) // strings marshal without fail
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
+	h := sha256.New()
+	for _, words := range [][]string{{o.From}, o.Packages, o.Warm, {o.Suite}, {o.Mirror}} {
+		fmt.Fprintf(h, "%q\n", words)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // source decides what a template is made from.

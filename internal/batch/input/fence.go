@@ -85,3 +85,13 @@ func extractCode(answer, preferred string) (code, lang, reason string) {
 	}
 	return "", "", "the answer has no code block"
 }
+
+// CodeIn takes the code out of a generator's answer: the one code block that
+// can be meant, or the whole text when there is no fence in it.
+func CodeIn(answer, language string) (code, reason string) {
+	if blocks, closed := Blocks(answer); len(blocks) == 0 && closed {
+		return answer, ""
+	}
+	code, _, reason = extractCode(answer, language)
+	return code, reason
+}

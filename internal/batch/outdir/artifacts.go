@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
+	"hash"
 	"os"
 	"path"
 	"path/filepath"
@@ -89,31 +89,53 @@ func (d Dir) RemoveArtifacts(customID string) error {
 	return d.writeError(os.RemoveAll(filepath.Join(string(d), "artifacts", FolderName(customID))))
 }
 
-// Save writes one file. fill writes its content; when that fails, nothing is
-// left of the file and the error is fill's own.
-func (a *Artifacts) Save(name string, fill func(*os.File) error) (api.Artifact, error) {
-	if err := a.root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return api.Artifact{}, a.dir.writeError(err)
-	}
-	f, err := a.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return api.Artifact{}, a.dir.writeError(err)
-	}
-	if err := fill(f); err != nil {
-		return api.Artifact{}, errors.Join(err, f.Close(), a.root.Remove(name))
-	}
-	sum, size, err := hashFile(f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return api.Artifact{}, a.dir.writeError(err)
-	}
-	return api.Artifact{Path: name, Bytes: size, SHA256: sum}, nil
-}
-
 // Close closes the folder.
 func (a *Artifacts) Close() error { return a.root.Close() }
 
-// IsWriteError tells an error of our own disk from one of whoever fills a file.
-func IsWriteError(err error) bool {
-	var pathErr *fs.PathError
-	return errors.As(err, &pathErr)
+// Create makes one file; name comes from ArtifactPath. The caller ends it with
+// Commit or Discard.
+func (a *Artifacts) Create(name string) (*ArtifactFile, error) {
+	if err := a.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return nil, a.dir.writeError(err)
+	}
+	f, err := a.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, a.dir.writeError(err)
+	}
+	return &ArtifactFile{in: a, name: name, file: f, hash: sha256.New()}, nil
+}
+
+// ArtifactFile is an artifact that is being written.
+type ArtifactFile struct {
+	in   *Artifacts
+	name string
+	file *os.File
+	hash hash.Hash
+	size int64
+	err  error // the first failure of our own disk
+}
+
+// Write implements io.Writer.
+func (f *ArtifactFile) Write(b []byte) (int, error) {
+	n, err := f.file.Write(b)
+	f.hash.Write(b[:n])
+	f.size += int64(n)
+	if f.err == nil {
+		f.err = err
+	}
+	return n, err
+}
+
+// Commit makes the file durable.
+func (f *ArtifactFile) Commit() (api.Artifact, error) {
+	if err := errors.Join(f.err, f.file.Sync(), f.file.Close()); err != nil {
+		return api.Artifact{}, f.in.dir.writeError(err)
+	}
+	return api.Artifact{Path: f.name, Bytes: f.size, SHA256: hex.EncodeToString(f.hash.Sum(nil))}, nil
+}
+
+// Discard removes the file. Its error is of our own disk, as is one that an
+// earlier Write had.
+func (f *ArtifactFile) Discard() error {
+	return f.in.dir.writeError(errors.Join(f.err, f.file.Close(), f.in.root.Remove(f.name)))
 }

@@ -96,3 +96,7 @@ func startTime(pid int) string {
 	}
 	return f[19]
 }
+
+// TotalCPU is the processor time of all boxes of this state directory since the
+// first of them, as the kernel accounts for it.
+func (d *Driver) TotalCPU() (time.Duration, bool) { return d.cgroups.TotalCPU() }

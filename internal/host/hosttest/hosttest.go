@@ -89,9 +89,9 @@ func Fake() Programs {
 		Flood:     []string{"flood"},
 		Balloon:   []string{"mem", "1TiB"},
 		ForkBomb:  []string{"fork", "1000000"},
-		FillDisk:  []string{"fill", "/work/full", "1TiB"},
-		Leave:     []string{"write", "/work/left.txt", "left"},
-		Link:      []string{"symlink", "/work/left.txt", "/work/link"},
+		FillDisk:  sh("fill /work/full 1TiB"),
+		Leave:     sh("write /work/left.txt left"),
+		Link:      sh("symlink left.txt /work/link"),
 	}
 }
 

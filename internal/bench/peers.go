@@ -1,0 +1,207 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/cgroup"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Peers lists the tools that can be measured beside Brig.
+func Peers() []string { return []string{"runc", "bwrap", "runsc"} }
+
+// peer runs the item with another tool, on this host's /usr, read-only, without
+// a network: one fresh sandbox per item, as its command line is meant to be used.
+type peer struct {
+	name   string
+	path   string
+	dir    string // scratch: bundle and work directories
+	tree   *cgroup.Tree
+	count  int
+	python string
+}
+
+// NewPeer prepares a tool that is installed.
+func NewPeer(name string) (Subject, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return Subject{}, api.Errorf(api.CodeUnavailable, "cannot measure %s: because it is not installed", name).WithFix("%s", installHint(name))
+	}
+	const python = "/usr/bin/python3"
+	if _, err := os.Stat(python); err != nil {
+		return Subject{}, api.Errorf(api.CodeUnavailable, "cannot measure %s: because this host has no %s for it to run", name, python).WithFix("apt-get install -y python3-minimal")
+	}
+	dir, err := os.MkdirTemp("", "brig-bench-")
+	if err != nil {
+		return Subject{}, err
+	}
+	p := &peer{name: name, path: path, dir: dir, tree: cgroup.Open("brig-bench"), python: python}
+	if err := p.makeRoot(); err != nil {
+		p.close()
+		return Subject{}, err
+	}
+	return Subject{
+		Name: name, One: p.one, CPU: p.tree.TotalCPU, Close: p.close,
+		Means: "`" + strings.Join(p.argv("ID"), " ") + "` running the item with a cold python3 on this host's /usr",
+	}, nil
+}
+
+func installHint(name string) string {
+	switch name {
+	case "bwrap":
+		return "apt-get install -y bubblewrap"
+	case "runc":
+		return "apt-get install -y runc"
+	case "runsc":
+		return "CGO_ENABLED=0 go install gvisor.dev/gvisor/runsc@go"
+	}
+	return "use one of " + strings.Join(Peers(), ", ")
+}
+
+func (p *peer) makeRoot() error {
+	root := filepath.Join(p.dir, "root")
+	for _, d := range []string{"usr", "proc", "tmp", "work", "dev", "sys", "etc"} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, l := range []string{"bin", "sbin", "lib", "lib64"} {
+		if err := os.Symlink("usr/"+l, filepath.Join(root, l)); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(filepath.Join(p.dir, "work"), 0o777)
+}
+
+func (p *peer) argv(id string) []string {
+	script := []string{p.python, "-E", "-s", "/work/run.py"}
+	switch p.name {
+	case "bwrap":
+		return append([]string{p.path, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr",
+			"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+			"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", filepath.Join(p.dir, "work"), "/work"}, script...)
+	case "runsc":
+		return []string{p.path, "--root=" + filepath.Join(p.dir, "state"), "--network=none", "--ignore-cgroups", "run", "--bundle=" + p.dir, id}
+	default:
+		return []string{p.path, "--root=" + filepath.Join(p.dir, "state"), "run", "--bundle=" + p.dir, id}
+	}
+}
+
+// one runs the item once and reads its result from the work directory.
+func (p *peer) one(ctx context.Context) (Sample, error) {
+	p.count++
+	id := fmt.Sprintf("brig-bench-%d-%d", os.Getpid(), p.count)
+	group, err := p.tree.Create(id, cgroup.Limits{})
+	if err != nil {
+		return Sample{}, err
+	}
+	defer group.Remove()
+	if err := p.prepare(group, id); err != nil {
+		return Sample{}, err
+	}
+	start := time.Now()
+	if err := p.run(ctx, group, id); err != nil {
+		return Sample{}, err
+	}
+	got, err := os.ReadFile(filepath.Join(p.dir, "work", "result.json"))
+	took := time.Since(start)
+	if err != nil {
+		return Sample{}, err
+	}
+	return Sample{Total: took, TTI: took}, check(got, []byte(itemResult))
+}
+
+func (p *peer) prepare(group *cgroup.Group, id string) error {
+	work := filepath.Join(p.dir, "work")
+	_ = os.Remove(filepath.Join(work, "result.json"))
+	for name, content := range map[string]string{"run.py": itemCode, "input.json": itemInput} {
+		if err := os.WriteFile(filepath.Join(work, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	b, err := json.Marshal(p.bundle(group.Path(), id))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(p.dir, "config.json"), b, 0o644)
+}
+
+// run starts the tool inside the group, so that all it starts is accounted for.
+func (p *peer) run(ctx context.Context, group *cgroup.Group, id string) error {
+	argv := p.argv(id)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := startIn(cmd, p.tree, group); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%s: %w: %.300s", p.name, err, out.String())
+	}
+	return nil
+}
+
+func startIn(cmd *exec.Cmd, tree *cgroup.Tree, group *cgroup.Group) error {
+	if tree.V2() {
+		dir, err := group.OpenV2()
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		cmd.SysProcAttr = group.IntoV2(dir)
+		return cmd.Start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := group.EnterV1(); err != nil {
+		return err
+	}
+	defer tree.LeaveV1()
+	return cmd.Start()
+}
+
+func (p *peer) bundle(cgroupPath, id string) *specs.Spec {
+	caps := []string{"CAP_KILL"}
+	spec := &specs.Spec{
+		Version: "1.0.0", Hostname: "sandbox",
+		Root: &specs.Root{Path: filepath.Join(p.dir, "root"), Readonly: true},
+		Process: &specs.Process{
+			Args: []string{p.python, "-E", "-s", "/work/run.py"}, Env: []string{"PATH=/usr/bin:/bin"}, Cwd: "/work",
+			NoNewPrivileges: true,
+			Capabilities:    &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		},
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc"},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=755", "size=65536k"}},
+			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"},
+			{Destination: "/usr", Type: "bind", Source: "/usr", Options: []string{"rbind", "ro"}},
+			{Destination: "/work", Type: "bind", Source: filepath.Join(p.dir, "work"), Options: []string{"rbind", "rw"}},
+		},
+		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{
+			{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+			{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace},
+		}},
+	}
+	if p.name == "runc" {
+		memory := int64(512 << 20)
+		spec.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: 128}}
+		spec.Linux.CgroupsPath = filepath.Join(cgroupPath, id)
+	}
+	return spec
+}
+
+func (p *peer) close() {
+	os.RemoveAll(p.dir)
+	p.tree.Close()
+}
