@@ -51,7 +51,7 @@ run on the machine meanwhile.`,
 		Example: `  brig bench
   brig bench -n 100 --vs runc,bwrap,runsc
   brig bench --json -o report.json`,
-		Args: noArgs,
+		Args: args(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error { return runBench(c.Context(), env, o) },
 	}
 	o.AddFlags(c.Flags())
@@ -67,7 +67,7 @@ func runBench(ctx context.Context, env *Env, o benchOptions) error {
 			return api.Errorf(api.CodeInvalid, "cannot measure %q: because Brig knows no such tool", name).WithFix("use --vs %s", strings.Join(bench.Peers(), ","))
 		}
 	}
-	report := bench.NewReport(versionOf().Version)
+	report := bench.NewReport(readVersion().Version)
 	rows, err := benchLatency(ctx, env, o)
 	if err != nil {
 		return err

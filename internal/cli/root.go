@@ -45,9 +45,11 @@ Directories:
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		newRunCommand(env),
+		newTemplateCommand(env),
 		newPsCommand(env),
 		newGCCommand(env),
 		newDoctorCommand(env),
+		newBenchCommand(env),
 		newVersionCommand(env),
 		newCompletionCommand(env),
 	)

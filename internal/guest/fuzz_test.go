@@ -87,36 +87,22 @@ func FuzzClient(f *testing.F) {
 	f.Fuzz(func(t *testing.T, op byte, data []byte) {
 		host, inside := net.Pipe()
 		var guest sync.WaitGroup
-		guest.Go(func() { io.Copy(io.Discard, inside) })
 		guest.Go(func() {
+			defer inside.Close()
+			ReadFrame(inside, nil) // START
 			inside.Write(AppendFrame(nil, Frame{Type: TypeReady, Payload: Fields(nil).U32(Version).String("fuzz")}))
+			ReadFrame(inside, nil) // the request
+			guest.Go(func() { io.Copy(io.Discard, inside) })
+			inside.Write(data)
 		})
 		c, err := Start(t.Context(), host, [64]byte{}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		guest.Go(func() {
-			waitForStream(c)
-			inside.Write(data)
-			inside.Close()
-		})
 		operate(t, c, op%6)
 		c.Close()
 		guest.Wait()
 	})
-}
-
-// waitForStream returns when the operation has opened its stream, or is over.
-func waitForStream(c *Client) {
-	for {
-		c.mu.Lock()
-		open := c.next > 1 || c.err != nil
-		c.mu.Unlock()
-		if open {
-			return
-		}
-		time.Sleep(10 * time.Microsecond)
-	}
 }
 
 func operate(t *testing.T, c *Client, op byte) {

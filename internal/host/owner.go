@@ -75,6 +75,9 @@ func (o *owner) remove() error {
 		return err
 	}
 	gc, err := lockFile(filepath.Join(filepath.Dir(o.dir), gcLockName), unix.LOCK_EX)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody removed the whole state directory
+	}
 	if err != nil {
 		return err
 	}

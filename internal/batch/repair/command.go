@@ -61,7 +61,7 @@ func (c Command) Repair(ctx context.Context, r Request) (string, error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // somebody else may hold its pipes
 	stdout, stderr := &capped{max: MaxCodeBytes}, &capped{max: maxStderrBytes}

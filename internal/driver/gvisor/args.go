@@ -7,10 +7,10 @@ import (
 	"strconv"
 
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
 	"gvisor.dev/gvisor/pkg/cpuid"
 	"gvisor.dev/gvisor/runsc/config"
 	"gvisor.dev/gvisor/runsc/flag"
-	"gvisor.dev/gvisor/runsc/version"
 )
 
 // globalFlags renders gVisor's configuration as flags for a boot process.
@@ -43,8 +43,8 @@ func (d *donor) give(f *os.File) string {
 // bootFiles are what a boot process is handed. The driver closes its own copies
 // after the fork.
 type bootFiles struct {
-	image, spec, start, control, null, channel, log, umount, evidence, mounts *os.File
-	gofer                                                                     []*os.File
+	image, spec, start, control, null, channel, log, umount, evidence, mounts, disk *os.File
+	gofer                                                                           []*os.File
 }
 
 func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, env []string) {
@@ -55,6 +55,9 @@ func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, e
 	for _, g := range f.gofer {
 		args = append(args, "--io-fds="+don.give(g))
 	}
+	if f.disk != nil {
+		args = append(args, "--gofer-filestore-fds="+don.give(f.disk))
+	}
 	if f.mounts != nil {
 		args = append(args, "--mounts-fd="+don.give(f.mounts))
 	}
@@ -62,7 +65,7 @@ func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, e
 		"--start-sync-fd="+don.give(f.start), "--controller-fd="+don.give(f.control), "--spec-fd="+don.give(f.spec),
 		"--stdio-fds="+don.give(f.null), "--stdio-fds="+don.give(f.null), "--stdio-fds="+don.give(f.null),
 		"--pass-fd="+don.give(f.channel)+":3",
-		"--gofer-mount-confs="+mountConfs(spec),
+		"--gofer-mount-confs="+d.mountConfs(spec),
 		"--total-memory="+strconv.FormatInt(spec.Limits.MemoryBytes, 10),
 		"--total-host-memory="+strconv.FormatUint(hostMemory(), 10),
 		"--cpu-num="+cpuCount(), "--setup-root", "--apply-caps=true", "--product-name=sandbox")
@@ -73,8 +76,13 @@ func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, e
 	return append(args, spec.ID), env
 }
 
-func mountConfs(spec driver.BoxSpec) string {
-	conf := fmt.Sprintf("erofs:memory:size=%d", spec.Limits.DiskBytes)
+// mountConfs says what is below and above each mount, root first.
+func (d *Driver) mountConfs(spec driver.BoxSpec) string {
+	upper := "memory"
+	if d.onDisk {
+		upper = "anon"
+	}
+	conf := fmt.Sprintf("erofs:%s:size=%d", upper, spec.Limits.DiskBytes)
 	for range spec.Root.Binds {
 		conf += ",lisafs:none"
 	}
@@ -83,7 +91,7 @@ func mountConfs(spec driver.BoxSpec) string {
 
 func envPair(k, v string) string { return k + "=" + v }
 
-func sentryVersion() string { return version.Version() }
+func sentryVersion() string { return sentry.Version() }
 
 func cpuCount() string { return strconv.Itoa(runtime.NumCPU()) }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
 	"github.com/brigdev/brig/internal/guest/agent"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -114,6 +115,10 @@ func (b *Box) prepare() (f bootFiles, ready *os.File, err error) {
 	conn, channel, e := channelPair()
 	step(&f.channel, channel, e)
 	b.conn = conn
+	if b.d.onDisk {
+		disk, e := b.d.scratch()
+		step(&f.disk, disk, e)
+	}
 	evidence, e := b.shareEvidence()
 	step(&f.evidence, evidence, e)
 	ready, w, e := os.Pipe()
@@ -134,7 +139,7 @@ func (b *Box) shareEvidence() (*os.File, error) {
 
 // close gives up our copies after the fork; the log stays, for reading.
 func (f bootFiles) close() {
-	closeAll([]*os.File{f.image, f.spec, f.start, f.control, f.null, f.channel, f.umount, f.evidence, f.mounts})
+	closeAll([]*os.File{f.image, f.spec, f.start, f.control, f.null, f.channel, f.umount, f.evidence, f.mounts, f.disk})
 	closeAll(f.gofer)
 }
 
@@ -179,6 +184,16 @@ func (b *Box) run(ctx context.Context) error {
 	}
 	b.d.memory.add(b)
 	return nil
+}
+
+// scratch is a file without a name for what a program writes: it is gone with
+// the last descriptor, whatever happens to us.
+func (d *Driver) scratch() (*os.File, error) {
+	f, err := os.OpenFile(d.cfg.ScratchDir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a scratch file in %s: %w", d.cfg.ScratchDir, err)
+	}
+	return f, nil
 }
 
 func (d *Driver) socketPath(id string) string { return filepath.Join(d.root, id+".sock") }

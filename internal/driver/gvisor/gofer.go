@@ -43,7 +43,7 @@ func (b *Box) spawnGofer(f *bootFiles) error {
 	}
 	theirs = append(theirs, spec)
 	args = append(args, "--mounts-fd="+don.give(w), "--rpc-fd="+don.give(rpc), "--spec-fd="+don.give(spec),
-		"--gofer-mount-confs="+mountConfs(b.spec), b.spec.ID)
+		"--gofer-mount-confs="+b.d.mountConfs(b.spec), b.spec.ID)
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = sentry.GoferName
 	cmd.Env, cmd.ExtraFiles, cmd.Dir = []string{}, don.files, "/"

@@ -4,8 +4,8 @@
 //
 // A box is one boot process in its own user, pid, mount, ipc and uts namespaces,
 // running as nobody under seccomp with an empty root, plus its stubs. The root
-// filesystem is one EROFS image, mapped read-only; what the program writes lives
-// in the sentry's memory with a size cap. There is no network device but
+// filesystem is one EROFS image, mapped read-only; what the program writes goes
+// to a scratch file without a name, with a size cap. There is no network device but
 // loopback. Nothing else exists on the host: no mount, no netns, no metadata
 // file; only a control socket, and a cgroup where the host lets us have one.
 //
@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +44,10 @@ const memoryOverhead = 64 << 20
 type Config struct {
 	// StateDir holds control sockets; private to this user.
 	StateDir string
+	// ScratchDir is where the files live that programs write, without names, on
+	// a disk: there they do not count against the memory limit. Empty, or a
+	// place that cannot hold such files, means in memory.
+	ScratchDir string
 	// NoCgroup makes the driver take its fall-back even where it need not: for
 	// tests.
 	NoCgroup bool
@@ -54,6 +59,7 @@ type Driver struct {
 	cfg     Config
 	root    string // of sockets, and what identifies our boot processes
 	empty   string // an empty directory for the spec's root path
+	onDisk  bool   // ScratchDir is of use
 	cgroups *cgroup.Tree
 	global  []string // gVisor's global flags
 	spawn   *spawner
@@ -88,6 +94,10 @@ func New(cfg Config) (*Driver, error) {
 	if !cfg.NoCgroup {
 		d.cgroups = cgroup.Open(cgroupName(d.root))
 	}
+	if f, err := d.scratch(); err == nil {
+		d.onDisk = true
+		f.Close()
+	}
 	d.memory = newMemoryWatch()
 	d.spawn, err = startSpawner(os.Geteuid() == 0)
 	return d, err
@@ -102,7 +112,7 @@ func (d *Driver) Rung() api.Rung { return api.RungGVisor }
 // SnapshotKey implements driver.SnapshotKeyer: a snapshot loads only into the
 // same build of the sentry, on a host with the same CPU features and count.
 func (d *Driver) SnapshotKey() string {
-	return sentryVersion() + " " + runtime.GOARCH + " cpus=" + cpuCount() + " features=" + cpuFeatures()
+	return sentryVersion() + " " + runtime.GOARCH + " disk=" + strconv.FormatBool(d.onDisk) + " cpus=" + cpuCount() + " features=" + cpuFeatures()
 }
 
 // Find implements driver.Driver. Boxes die with the process that made them.

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/drivertest"
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
@@ -48,7 +47,7 @@ func newDriver(t *testing.T, cfg Config) *Driver {
 
 func TestContract(t *testing.T) {
 	root := smallRoot(t)
-	for name, cfg := range map[string]Config{"cgroup": {}, "no cgroup": {NoCgroup: true}} {
+	for name, cfg := range map[string]Config{"cgroup": {ScratchDir: t.TempDir()}, "no cgroup": {NoCgroup: true, ScratchDir: t.TempDir()}, "no disk": {}} {
 		t.Run(name, func(t *testing.T) {
 			drivertest.Run(t, newDriver(t, cfg), drivertest.Options{
 				Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true,
@@ -93,7 +92,10 @@ func smallRoot(t *testing.T) driver.RootFS {
 func skeleton() []image.Content {
 	return []image.Content{
 		{Entry: image.Entry{Path: ".brig/agent", Kind: image.File, Mode: 0o755}, Data: agent.Binary()},
-		place("proc", ""), place("tmp", ""),
+		place("proc", ""),
+		// Not empty, else the sentry mounts a tmpfs without a limit there.
+		{Entry: image.Entry{Path: "tmp", Kind: image.Dir, Mode: 0o1777}},
+		{Entry: image.Entry{Path: "tmp/.brig", Kind: image.File, Mode: 0o444}},
 		{Entry: image.Entry{Path: "work", Kind: image.Dir, Mode: 0o755, UID: 1000, GID: 1000}},
 	}
 }
@@ -157,5 +159,3 @@ func writeRoot(t *testing.T, contents []image.Content) driver.RootFS {
 	sum := sha256.Sum256([]byte(path))
 	return driver.RootFS{Image: path, Digest: hex.EncodeToString(sum[:])}
 }
-
-var _ = api.OK

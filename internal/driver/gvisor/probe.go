@@ -107,5 +107,11 @@ func (d *Driver) degraded() []driver.Degraded {
 			})
 		}
 	}
+	if !d.onDisk {
+		out = append(out, driver.Degraded{
+			What: "no disk for programs' files", Cost: "what a program writes counts against its memory limit too",
+			Fix: "put the data directory ($BRIG_DATA) on a disk filesystem that knows O_TMPFILE, such as ext4, xfs or btrfs",
+		})
+	}
 	return out
 }

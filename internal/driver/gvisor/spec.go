@@ -22,11 +22,7 @@ var agentCaps = []string{
 // snapshot's, so nothing that differs between two sandboxes of one template may
 // be in here, except the host name.
 func ociSpec(spec driver.BoxSpec, emptyRoot string) *specs.Spec {
-	mounts := []specs.Mount{
-		{Destination: "/proc", Type: "proc", Source: "proc"},
-		// The sentry would mount one without a size.
-		{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=01777", fmt.Sprintf("size=%d", spec.Limits.DiskBytes)}},
-	}
+	mounts := []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}}
 	for _, b := range spec.Root.Binds {
 		mounts = append(mounts, specs.Mount{Destination: b.Target, Type: "bind", Source: b.Source, Options: []string{"rbind", "ro"}})
 	}

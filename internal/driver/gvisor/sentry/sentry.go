@@ -46,6 +46,7 @@ func Dispatch() {
 	if name != BootName && name != GoferName && name != selfName {
 		return
 	}
+	Version()
 	installFilters()
 	debug.SetGCPercent(-1)
 	time.AfterFunc(gcDelay, func() { debug.SetGCPercent(100) })

@@ -1,0 +1,5 @@
+#!/bin/sh
+i=0
+while :; do
+	i=$((i + 1))
+done

@@ -1,0 +1,2 @@
+#!/bin/sh
+yes 'I will not stop'

@@ -1,0 +1,4 @@
+n = 0
+while True:
+    print("progress:", n)
+    n += 1

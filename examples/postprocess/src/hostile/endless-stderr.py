@@ -1,0 +1,4 @@
+import sys
+
+while True:
+    print("WARNING: something is deprecated", file=sys.stderr)

