@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"path/filepath"
 
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/gvisor"
@@ -26,7 +27,7 @@ func NewDrivers(o Options) ([]driver.Driver, error) {
 }
 
 func newGVisor(o Options) (driver.Driver, error) {
-	return gvisor.New(gvisor.Config{StateDir: o.StateDir, Log: o.Log})
+	return gvisor.New(gvisor.Config{StateDir: o.StateDir, ScratchDir: filepath.Join(o.DataDir, "scratch"), Log: o.Log})
 }
 
 func newProcess(o Options) (driver.Driver, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/batch/input"
 	"github.com/brigdev/brig/internal/host"
 	"github.com/brigdev/brig/internal/template"
 )
@@ -83,9 +84,12 @@ func (j *runJob) addProgram(env *Env, o runOptions) error {
 		j.exec.Argv = o.argv
 		return nil
 	}
-	language, ext := languageOf(o.code, o.language)
+	language, err := languageOf(o.code, o.language)
+	if err != nil {
+		return err
+	}
 	j.exec.Language = language
-	j.exec.Script = path.Join(api.WorkDir, "run"+ext)
+	j.exec.Script = path.Join(api.WorkDir, "run."+input.Ext(language))
 	j.spec.Warm = language
 	if o.code == "-" {
 		j.stdin = nil // the program's stdin was the program
@@ -93,31 +97,22 @@ func (j *runJob) addProgram(env *Env, o runOptions) error {
 	return j.addFile(j.exec.Script, "--code", o.code, env.Stdin)
 }
 
-// languages are those whose scripts are known by their extension.
-func languages() map[string]string {
-	return map[string]string{
-		".py": "python", ".sh": "sh", ".bash": "bash", ".js": "node",
-		".pl": "perl", ".rb": "ruby", ".php": "php", ".lua": "lua",
-	}
-}
-
-// languageOf is the language of a script and its extension inside: what the
-// user said, else what the file's extension says, else Python. Whether the
-// template can run it is the host's to say.
-func languageOf(file, language string) (string, string) {
-	ext := filepath.Ext(file)
+// languageOf is the language of a script: what the user said, else what the
+// file's extension says, else Python. Whether the template can run it is the
+// host's to say.
+func languageOf(file, language string) (string, error) {
 	if language == "" {
-		language = languages()[ext]
-	}
-	if language == "" {
-		language = "python"
-	}
-	for e, l := range languages() {
-		if l == language {
-			ext = e
+		if l, ok := input.Language(strings.TrimPrefix(filepath.Ext(file), ".")); ok {
+			return l, nil
 		}
+		return "python", nil
 	}
-	return language, ext
+	l, ok := input.Language(language)
+	if !ok {
+		return "", api.Errorf(api.CodeInvalid, "cannot run --language %s: because Brig does not know it", language).
+			WithFix("use python, sh, bash, node, ruby, perl, php or lua, or start its interpreter after --")
+	}
+	return l, nil
 }
 
 // addFile reads a host file that becomes target inside. "-" reads stdin where

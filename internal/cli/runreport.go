@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -36,7 +38,7 @@ type runReport struct {
 // stdio connects the program's streams: live, or kept for the report. What is
 // kept is bounded by the output limit, which the host enforces.
 func (j *runJob) stdio(env *Env) (stdio host.Stdio, stdout, stderr io.Writer) {
-	stdout, stderr = env.Stdout, io.Writer(&lineTracker{w: env.Stderr})
+	stdout, stderr = &liveStream{w: env.Stdout}, &liveStream{w: env.Stderr}
 	if env.JSON {
 		stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	}
@@ -52,8 +54,11 @@ func (j *runJob) report(env *Env, end runEnd) error {
 		}
 		return exitWith(code)
 	}
+	if err := brokenPipe(end.stdout); err != nil {
+		return err
+	}
 	if line := verdictLine(end.result, j.spec.Limits); line != "" {
-		if t, ok := end.stderr.(*lineTracker); ok && t.midLine {
+		if s, ok := end.stderr.(*liveStream); ok && s.midLine {
 			fmt.Fprintln(env.Stderr)
 		}
 		fmt.Fprintf(env.Stderr, "brig: %s\n", line)
@@ -116,18 +121,32 @@ func verdictLine(r api.ExecResult, l api.Limits) string {
 // signalNumber reads "SIGKILL"; 0 for a name that is none.
 func signalNumber(name string) int { return int(unix.SignalNum(name)) }
 
-// lineTracker remembers whether the program's last byte ended a line, so that
-// ours starts on a new one.
-type lineTracker struct {
+// liveStream passes a program's bytes on. It remembers whether the last one
+// ended a line, so that ours starts on a new one, and what went wrong.
+type liveStream struct {
 	w       io.Writer
 	midLine bool
+	err     error
 }
 
-func (t *lineTracker) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		t.midLine = p[len(p)-1] != '\n'
+func (s *liveStream) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if n > 0 {
+		s.midLine = p[n-1] != '\n'
 	}
-	return t.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// brokenPipe is the error of a stream whose reader went away. The program was
+// ended for it, and nobody wants to hear of that.
+func brokenPipe(w io.Writer) error {
+	if s, ok := w.(*liveStream); ok && errors.Is(s.err, syscall.EPIPE) {
+		return s.err
+	}
+	return nil
 }
 
 // writeJSON prints v on one line.

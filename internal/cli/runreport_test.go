@@ -57,7 +57,7 @@ func TestVerdictLineStartsOnItsOwnLine(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		env := &Env{Stderr: &out}
-		track := &lineTracker{w: &out}
+		track := &liveStream{w: &out}
 		track.Write([]byte(stderr))
 		j := &runJob{spec: api.SandboxSpec{Limits: api.Limits{Timeout: time.Second}}}
 		err := j.report(env, runEnd{result: api.ExecResult{Verdict: api.Timeout}, stderr: track})

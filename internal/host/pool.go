@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -66,46 +67,53 @@ func newPool(m *Manager, size int) *pool {
 	return &pool{m: m, size: size, call: make(chan struct{}, 1), asked: map[poolKind]time.Time{}}
 }
 
-// claim gives a sandbox from the pool to the caller of Create, or nil.
+// claim gives a sandbox from the pool to the caller of Create, or nil. It tries
+// one box: when that does not answer, a new one is the better bet.
 func (p *pool) claim(ctx context.Context, want plan) *sandbox {
 	if p.size == 0 || want.spec.Reuse {
 		return nil
 	}
-	for ctx.Err() == nil {
-		s := p.take(want)
-		if s == nil {
-			return nil
-		}
-		err := s.greet(ctx, claimTimeout)
-		if err == nil {
-			err = p.m.handOut(s, want)
-		}
-		if err == nil {
-			p.noteSuccess()
-			return s
-		}
+	s := p.take(want)
+	if s == nil {
+		return nil
+	}
+	err := s.greet(ctx, claimTimeout)
+	if err == nil {
+		err = p.m.handOut(s, want)
+	}
+	if err != nil {
 		s.discard(ctx)
 		if ctx.Err() == nil {
 			p.noteFailure(err)
 		}
+		return nil
 	}
-	return nil
+	p.noteSuccess()
+	return s
 }
 
-// take notes what is asked for and gives the oldest box of that kind.
+// take notes what is asked for and gives the oldest box of that kind that still
+// lives.
 func (p *pool) take(want plan) *sandbox {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.wake()
 	kind := kindOf(want)
 	p.want, p.asked[kind] = &want, time.Now()
-	i := slices.IndexFunc(p.idle, func(b pooled) bool { return b.kind == kind })
-	if i < 0 {
-		return nil
+	for {
+		i := slices.IndexFunc(p.idle, func(b pooled) bool { return b.kind == kind })
+		if i < 0 {
+			return nil
+		}
+		s := p.idle[i].box
+		if death, died := s.death(); died {
+			p.failed(errors.New("its box died: " + orUnknown(death.Detail)))
+			p.drop(i)
+			continue
+		}
+		p.idle = slices.Delete(p.idle, i, i+1)
+		return s
 	}
-	s := p.idle[i].box
-	p.idle = slices.Delete(p.idle, i, i+1)
-	return s
 }
 
 // wake has the pool look whether it can refill: room or a turn became free.
@@ -251,6 +259,11 @@ func (p *pool) keep(want plan, s *sandbox) {
 func (p *pool) noteFailure(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.failed(err)
+}
+
+// failed is noteFailure for a caller that holds mu.
+func (p *pool) failed(err error) {
 	p.breaker.failed(time.Now())
 	p.m.log.Warn("a pooled sandbox failed", "error", err, "failures", p.breaker.failures)
 }

@@ -207,6 +207,16 @@ func (s *sandbox) awaitDeath() (driver.Death, bool) {
 	}
 }
 
+// death says how the box ended, if it has.
+func (s *sandbox) death() (driver.Death, bool) {
+	select {
+	case <-s.box.Done():
+		return s.box.Death(), true
+	default:
+		return driver.Death{}, false
+	}
+}
+
 // lost says how the box ended if it took the connection with it; nil when the
 // guest only refused, or when the box lives on without a guest.
 func (s *sandbox) lost() *driver.Death {

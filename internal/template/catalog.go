@@ -32,11 +32,12 @@ type Options struct {
 // Catalog is the templates of one data directory. All methods may be called
 // concurrently, by several processes too.
 type Catalog struct {
-	dir     string
-	log     *slog.Logger
-	opts    Options
-	scratch string // this process's temporary directory
-	release func()
+	dir  string
+	log  *slog.Logger
+	opts Options
+
+	scratch    string   // this process's temporary directory
+	scratchDir *os.File // holds the lock on it
 
 	mu     sync.Mutex
 	held   map[string]*os.File // files in use, under shared locks
@@ -54,9 +55,10 @@ func Open(ctx context.Context, dataDir string, opts Options) (*Catalog, error) {
 			return nil, fileError("make", c.path(sub), err)
 		}
 	}
-	var err error
-	c.scratch, c.release, err = newScratch(ctx, c)
-	return c, err
+	if err := c.openScratch(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Close gives up what the catalogue held; other processes may remove it then.
@@ -67,8 +69,8 @@ func (c *Catalog) Close() error {
 		f.Close()
 	}
 	clear(c.held)
-	c.release()
-	return nil
+	c.removeScratch(c.scratch)
+	return c.scratchDir.Close()
 }
 
 // Resolve gives the template that a name means today, ready to be used until

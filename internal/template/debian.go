@@ -67,7 +67,7 @@ func (d debian) run(ctx context.Context, scratch string, read func(ctx context.C
 	if err != nil {
 		return fileError("make a directory in", scratch, err)
 	}
-	defer removeOutside(scratch, temp)
+	defer removeBuildDir(scratch, temp)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	out, feed := io.Pipe()
@@ -76,13 +76,12 @@ func (d debian) run(ctx context.Context, scratch string, read func(ctx context.C
 	cmd.Stdout = feed
 	log := &toolLog{progress: d.progress}
 	cmd.Stderr = log
-	contain(cmd)
 	ended := make(chan error, 1)
 	go func() {
 		// The parent-death signal is bound to the thread that forks.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Run()
+		err := runTool(cmd, scratch)
 		feed.CloseWithError(streamEnd(err))
 		ended <- err
 	}()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/brigdev/brig/api"
 )
@@ -51,52 +50,6 @@ func findMmdebstrap(ctx context.Context, o BuildOptions, progress func(string)) 
 func lastLine(out []byte) string {
 	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
 	return lines[len(lines)-1]
-}
-
-// contain makes a command and all that it starts end with this process, and as
-// root puts it into a mount and process namespace of its own: its mounts are
-// never seen here and end with it, however it ends.
-func contain(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
-		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
-	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = destroyTimeout
-}
-
-// outsideName is a file in a scratch directory that names a build's directory
-// elsewhere.
-const outsideName = "outside"
-
-// buildDir makes the directory that mmdebstrap works in. Without root its files
-// belong to other user ids, which must be able to get there: that is not below
-// a data directory of ours, and so it is noted for whoever cleans up.
-func buildDir(scratch string) (string, error) {
-	if os.Geteuid() == 0 {
-		return os.MkdirTemp(scratch, "build-")
-	}
-	dir, err := os.MkdirTemp("", "brig-build-")
-	if err != nil {
-		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	return dir, os.WriteFile(filepath.Join(scratch, outsideName), []byte(dir), 0o600)
-}
-
-// removeOutside removes a build's directory; files of other user ids need the
-// tool that made them.
-func removeOutside(scratch, dir string) {
-	if os.RemoveAll(dir) != nil {
-		cmd := exec.Command("mmdebstrap", "--unshare-helper", "rm", "-rf", "--one-file-system", dir)
-		if cmd.Run() == nil {
-			os.Remove(dir)
-		}
-	}
-	os.Remove(filepath.Join(scratch, outsideName))
 }
 
 // release is what a Debian host says of itself.

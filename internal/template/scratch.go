@@ -10,29 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newScratch makes this process's own temporary directory below the data
+// openScratch makes this process's own temporary directory below the data
 // directory and removes those of processes that are gone. The owner of one holds
 // a lock on it for as long as it lives.
-func newScratch(ctx context.Context, c *Catalog) (dir string, release func(), err error) {
+func (c *Catalog) openScratch(ctx context.Context) error {
 	unlock, err := lock(ctx, c.path("locks", "tmp"))
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	defer unlock()
 	c.removeScratches()
-	dir, err = os.MkdirTemp(c.path("tmp"), "brig-")
+	dir, err := os.MkdirTemp(c.path("tmp"), "brig-")
 	if err != nil {
-		return "", nil, fileError("make a directory in", c.path("tmp"), err)
+		return fileError("make a directory in", c.path("tmp"), err)
 	}
 	d, err := os.Open(dir)
 	if err != nil {
-		return "", nil, fileError("open", dir, err)
+		return fileError("open", dir, err)
 	}
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		d.Close()
-		return "", nil, fileError("lock", dir, err)
+		return fileError("lock", dir, err)
 	}
-	return dir, func() { c.removeScratch(dir); d.Close() }, nil
+	c.scratch, c.scratchDir = dir, d
+	return nil
 }
 
 // removeScratches removes the directories that nobody holds. The caller has the
@@ -51,16 +52,20 @@ func (c *Catalog) removeScratches() {
 	}
 }
 
-// removeScratch never deletes through a mount: what a build mounts lives in a
-// mount namespace that ends with it, and if something is there all the same, it
-// is not ours to empty.
+// removeScratch never deletes below a running tool, nor through a mount: what a
+// build mounts lives in a mount namespace that ends with it, and if something is
+// there all the same, it is not ours to empty.
 func (c *Catalog) removeScratch(dir string) {
+	if !endTool(dir) {
+		c.log.Warn("a temporary directory stays because a tool still works in it", "dir", dir)
+		return
+	}
 	if at := mountBelow(dir); at != "" {
 		c.log.Warn("a temporary directory stays because something is mounted in it", "mount", at)
 		return
 	}
 	if outside, err := os.ReadFile(filepath.Join(dir, outsideName)); err == nil {
-		removeOutside(dir, string(outside))
+		removeBuildDir(dir, string(outside))
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		c.log.Warn("a temporary directory stays", "error", err)

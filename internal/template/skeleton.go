@@ -55,7 +55,8 @@ func (c *Catalog) skeleton() []image.Content {
 		dir("/", 0o755, 0), dir("/.brig", 0o755, 0),
 		file(agentPath, 0o755, c.opts.Agent), file(runnerPath, 0o644, c.opts.Runner),
 		dir("/proc", 0o555, 0), dir("/sys", 0o555, 0), dir("/dev", 0o755, 0), dir("/run", 0o755, 0),
-		dir("/tmp", 0o1777, 0), dir("/var", 0o755, 0), dir("/var/tmp", 0o1777, 0),
+		// gVisor puts a tmpfs of its own, without a size, on an empty /tmp.
+		dir("/tmp", 0o1777, 0), file("/tmp/.brig", 0o444, nil), dir("/var", 0o755, 0), dir("/var/tmp", 0o1777, 0),
 		dir("/root", 0o700, 0), dir("/home", 0o755, 0), dir(homeDir, 0o755, userID), dir("/work", 0o755, userID),
 		dir("/etc", 0o755, 0),
 		file("/etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:"+homeDir+":/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")),

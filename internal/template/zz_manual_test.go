@@ -93,3 +93,9 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestOpenOnly(t *testing.T) {
+	c, err := Open(t.Context(), os.Getenv("MANUAL"), Options{Log: slog.Default()})
+	must(t, err)
+	c.Close()
+}

@@ -13,6 +13,7 @@ import (
 type Summary struct {
 	State    State                 `json:"state"`            // finished or stopped
 	Reason   string                `json:"reason,omitempty"` // why it stopped
+	Fix      string                `json:"fix,omitempty"`    // how to go on
 	Input    string                `json:"input"`
 	Format   string                `json:"format"`
 	Output   string                `json:"output"`
@@ -73,6 +74,6 @@ func (s Summary) Report(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %d of %d items have a result, %d ok, %d failed, %d rejected; %d ran in %s (%.1f items/s, concurrency %d)\n",
 		s.State, s.Done, s.Total, s.OK, s.Failed, s.Rejected, s.Ran, (time.Duration(s.WallMS) * time.Millisecond).Round(10*time.Millisecond), s.Rate, s.Concurrency)
 	if s.Reason != "" {
-		fmt.Fprintf(w, "%s\n", s.Reason)
+		fmt.Fprintf(w, "%s\nfix: %s\n", s.Reason, s.Fix)
 	}
 }

@@ -94,6 +94,9 @@ func New(cfg Config) (*Driver, error) {
 	if !cfg.NoCgroup {
 		d.cgroups = cgroup.Open(cgroupName(d.root))
 	}
+	if cfg.ScratchDir != "" {
+		_ = os.MkdirAll(cfg.ScratchDir, 0o700) // if not, the next line tells
+	}
 	if f, err := d.scratch(); err == nil {
 		d.onDisk = true
 		f.Close()

@@ -10,9 +10,7 @@ if os.fork() == 0:
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         while True:
-            time.sleep(1)
-            with open("/work/result.json", "w") as f:
-                f.write("the daemon was here")
+            time.sleep(3600)
     os._exit(0)
 os.wait()
 
