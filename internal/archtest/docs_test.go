@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,46 @@ func TestArchitectureDocument(t *testing.T) {
 			t.Errorf("docs/architecture.md does not name the package `%s`", pkg)
 		}
 	}
+}
+
+// TestDocumentsNameWhatExists wants every file and test that a document names.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	tests := map[string]bool{}
+	for _, f := range parseTree(t) {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
+				tests[fn.Name.Name] = true
+			}
+		}
+	}
+	quoted := regexp.MustCompile("`([^`\\s]+)`")
+	path := regexp.MustCompile(`^(api|cmd|docs|e2e|examples|internal|scripts|templates)/[\w./-]+$`)
+	for _, doc := range documents(t) {
+		for _, m := range quoted.FindAllStringSubmatch(readDoc(t, doc), -1) {
+			switch name := m[1]; {
+			case strings.HasPrefix(name, "Test") && !tests[name]:
+				t.Errorf("%s names the test %s, which does not exist", doc, name)
+			case path.MatchString(name):
+				if _, err := os.Stat(filepath.Join(repoRoot, name)); err != nil {
+					t.Errorf("%s names %s, which does not exist", doc, name)
+				}
+			}
+		}
+	}
+}
+
+// documents lists README.md and docs/.
+func documents(t *testing.T) []string {
+	t.Helper()
+	docs, err := filepath.Glob(filepath.Join(repoRoot, "docs", "*.md"))
+	if err != nil || len(docs) < 4 {
+		t.Fatalf("found the documents %v (%v)", docs, err)
+	}
+	list := []string{"README.md"}
+	for _, d := range docs {
+		list = append(list, filepath.Join("docs", filepath.Base(d)))
+	}
+	return list
 }
 
 func readDoc(t *testing.T, name string) string {

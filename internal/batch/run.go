@@ -3,13 +3,9 @@ package batch
 import (
 	"context"
 	"errors"
-	"fmt"
-	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/batch/input"
@@ -91,169 +87,6 @@ func (r *run) preflight(ctx context.Context) error {
 	return err
 }
 
-// open takes the output directory. From here on this is the only brig in it.
-func (r *run) open(ctx context.Context) error {
-	if err := r.o.Out.Make(); err != nil {
-		return err
-	}
-	var err error
-	if r.store, err = r.o.OpenJournal(ctx, r.o.Out.Journal()); err != nil {
-		return err
-	}
-	if r.o.Input == "-" {
-		var resumed bool
-		if r.input, resumed, err = r.o.Out.SpoolInput(r.o.Stdin); err != nil {
-			return err
-		}
-		if resumed {
-			r.o.UI.Notice("resuming with the input that was read before; standard input is not read")
-		}
-	}
-	return r.identify()
-}
-
-// identify refuses a directory that belongs to another batch.
-func (r *run) identify() error {
-	id, err := outdir.Identify(r.input)
-	if err != nil {
-		return err
-	}
-	now := r.o.meta(id, r.o.Format)
-	if r.o.Out.Exists() {
-		begun, err := r.o.Out.ReadMeta()
-		if err != nil {
-			return err
-		}
-		if err := r.o.Out.Same(begun, now, r.o.RetryFailed); err != nil {
-			return err
-		}
-		now.Input.Path = id.Path
-	}
-	return r.o.Out.WriteMeta(now)
-}
-
-// prepare reads the input and the journal: what there is to do, and what is done.
-func (r *run) prepare(ctx context.Context) error {
-	rejects, err := r.o.Out.OpenRejects()
-	if err != nil {
-		return err
-	}
-	r.plan, err = makePlan(ctx, r.input, r.o, func(bad *input.Rejected) error {
-		r.tracker.Reject()
-		r.notice(bad)
-		return rejects.Add(bad)
-	})
-	if err := errors.Join(err, rejects.Close()); err != nil {
-		return err
-	}
-	if r.results, err = r.o.Out.OpenResults(func() iter.Seq2[[]byte, error] { return r.lines(ctx) }); err != nil {
-		return err
-	}
-	if err := r.load(ctx); err != nil {
-		return err
-	}
-	r.tracker.Start(r.plan.selected)
-	return nil
-}
-
-// shownRejects is how many bad records are told one by one.
-const shownRejects = 5
-
-func (r *run) notice(bad *input.Rejected) {
-	switch n := r.tracker.Snapshot().Rejected; {
-	case n <= shownRejects:
-		r.o.UI.Notice("rejected: " + progress.Printable(bad.Error(), 300))
-	case n == shownRejects+1:
-		r.o.UI.Notice("rejected: more; they are all in " + r.o.Out.Rejected())
-	}
-}
-
-// load reads from the journal what earlier runs have done.
-func (r *run) load(ctx context.Context) error {
-	for stored, err := range r.store.All(ctx) {
-		if err != nil {
-			return err
-		}
-		k, ok := parseKey(stored.Key)
-		if _, known := r.plan.index[k]; !ok || !known {
-			continue
-		}
-		rec, err := decodeRecord(stored.Value)
-		if err != nil {
-			return err
-		}
-		r.plan.index.set(k, recorded)
-		if rec.Lost > 0 {
-			r.plan.index.set(k, lost)
-		}
-		if !rec.Done {
-			continue
-		}
-		result, err := decodeLine(rec.Line)
-		if err != nil {
-			return err
-		}
-		if r.o.RetryFailed && !result.OK {
-			continue
-		}
-		r.plan.index.set(k, done)
-		if r.plan.index[k]&selected != 0 {
-			r.tracker.Earlier(result)
-		}
-	}
-	return nil
-}
-
-// lines streams the result lines of the journal.
-func (r *run) lines(ctx context.Context) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for stored, err := range r.store.All(ctx) {
-			var rec record
-			if err == nil {
-				rec, err = decodeRecord(stored.Value)
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if rec.Line != nil && !yield(rec.Line, nil) {
-				return
-			}
-		}
-	}
-}
-
-// ended is called for each result, once it is durable.
-func (r *run) ended(result api.ItemResult, line []byte, replaced bool) error {
-	if replaced {
-		r.replaced.Store(true)
-	}
-	r.tracker.End(result)
-	r.o.UI.Item(result)
-	if !result.OK {
-		if n := r.failures.Add(1); r.o.MaxFailures > 0 && n >= r.o.MaxFailures {
-			r.stop(stopped{reason: fmt.Sprintf("stopped after %d failed items (--max-failures)", n), fix: "run the same command again to go on"})
-		}
-	}
-	if err := r.results.Append(line); err != nil {
-		return ours{err}
-	}
-	return nil
-}
-
-// settle leaves results.jsonl with one line per item.
-func (r *run) settle(ctx context.Context) error {
-	if r.results == nil {
-		return nil
-	}
-	var err error
-	if r.replaced.Load() {
-		ctx := context.WithoutCancel(ctx)
-		err = r.results.Sync(func() iter.Seq2[[]byte, error] { return r.lines(ctx) })
-	}
-	return errors.Join(err, r.results.Close())
-}
-
 // stopped is why a run ended early, in a way that it can be resumed.
 type stopped struct{ reason, fix string }
 
@@ -307,36 +140,6 @@ func (r *run) close() error {
 		return nil
 	}
 	return r.store.Close()
-}
-
-// show keeps the display and progress.json up to date until it is told to stop.
-func (r *run) show() (stop func()) {
-	quit := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-quit:
-				return
-			case <-r.o.Ask:
-				r.o.UI.Progress(r.tracker.Snapshot(), true)
-			case <-tick.C:
-				s := r.tracker.Snapshot()
-				r.o.UI.Progress(s, false)
-				if n%5 == 0 {
-					if err := r.o.Out.WriteProgress(s); err != nil {
-						r.o.Log.Debug("progress.json could not be written", "error", err)
-					}
-				}
-			}
-		}
-	})
-	return func() {
-		close(quit)
-		wg.Wait()
-	}
 }
 
 // oneLine leaves the first of several errors that say the same.

@@ -87,7 +87,7 @@ func probeRung(ctx context.Context, rung api.Rung, drivers []driver.Driver) Rung
 			out.Status, out.Detail = Fail, p.Reason
 		}
 	}
-	if rung == api.RungProcess && out.Status == OK {
+	if rung == api.RungProcess && usable(out.Probes) {
 		out.Status, out.Detail = Warn, "works, and is no boundary: only with --unsafe-no-isolation"
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -138,8 +139,18 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	if !ok {
 		return r, noLanguage(s.template, spec.Language)
 	}
-	r.Argv = append(append([]string{}, language.Argv...), script)
+	r.Argv = append(slices.Clone(language.Argv), fromCwd(insidePath(r.Cwd), script))
 	return r, nil
+}
+
+// fromCwd names a file by its path from the working directory when it is below
+// it: that is right also in a box without a root of its own (the rung process),
+// whose /work is only the guest agent's name for a directory.
+func fromCwd(cwd, file string) string {
+	if below, ok := strings.CutPrefix(file, strings.TrimSuffix(cwd, "/")+"/"); ok && below[0] != '-' {
+		return below
+	}
+	return file
 }
 
 // run has the guest run the program while the limits are watched, and returns
@@ -182,7 +193,7 @@ func (x *execution) result(ctx context.Context, report guest.ExitReport, err err
 	if x.first.reason() == stopNone && errors.As(err, &refused) {
 		return api.ExecResult{}, err // the request was never sent
 	}
-	o := outcome{Err: err, Limits: x.limits, TTL: s.ttl, Wall: time.Since(x.began), Output: x.out.n}
+	o := outcome{Err: err, OwnKernel: s.driver.Rung().AtLeast(api.RungGVisor), Limits: x.limits, TTL: s.ttl, Wall: time.Since(x.began), Output: x.out.n}
 	if err == nil {
 		o.Report = &report
 	} else if x.first.reason() == stopNone {

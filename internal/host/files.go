@@ -126,6 +126,9 @@ func (s *sandbox) Reset(ctx context.Context) error {
 		return s.errGone()
 	case ctx.Err() != nil:
 		return cancelled(ctx, "reset the sandbox")
+	case errors.Is(err, syscall.ENOTSUP):
+		return api.Errorf(api.CodeUnsupported, "cannot reset sandbox %s: because isolation %s has nothing to reset to", s.id, s.driver.Rung()).
+			WithFix("use a sandbox for each program")
 	}
 	return api.Errorf(api.CodeInternal, "cannot reset sandbox %s: because %w", s.id, err)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -34,7 +36,7 @@ type Manager struct {
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
-	ops  sync.WaitGroup // Creates under way
+	ops  sync.WaitGroup // Creates and foreign records under way
 	work sync.WaitGroup // goroutines of sandboxes and of the pool
 
 	mu     sync.Mutex
@@ -62,7 +64,7 @@ func NewManager(cfg Config) (*Manager, error) {
 		m.probers[d.Name()] = newProber(d)
 	}
 	// Leftovers that can't be removed are no reason not to work beside them.
-	if _, err := Recover(ctx, cfg.StateDir, cfg.Drivers, false, cfg.Log); err != nil {
+	if _, err := recoverDead(ctx, cfg.StateDir, cfg.Drivers, nil, false, cfg.Log); err != nil {
 		m.log.Warn("cannot look for what dead processes left", "error", err)
 	}
 	if m.own, err = register(cfg.StateDir); err != nil {
@@ -152,6 +154,27 @@ func (m *Manager) Close(ctx context.Context) error {
 			WithFix("run brig gc")
 	}
 	return err
+}
+
+// JournalBox records a box that somebody else in this process is about to make,
+// such as a bake, so that it is found should the process die. done takes the
+// record back when nothing of the box is left.
+func (m *Manager) JournalBox(h driver.Handle) (done func(), err error) {
+	_, end, err := m.begin(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	info := api.SandboxInfo{ID: h.ID, State: stateCreating, Driver: h.Driver, CreatedAt: time.Now(), OwnerPID: os.Getpid()}
+	if err := m.journal.write(record{Info: info, Handle: h}); err != nil {
+		end()
+		return nil, err
+	}
+	return func() {
+		defer end()
+		if err := m.journal.remove(h.ID); err != nil {
+			m.log.Warn("a record of a box that is gone stays", "id", h.ID, "error", err)
+		}
+	}, nil
 }
 
 // driverFor chooses the driver for a request.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -363,5 +365,94 @@ func TestJournalComesFirst(t *testing.T) {
 	after, err := host.ListAll(r.stateDir)
 	if err != nil || len(after) != 1 || after[0].State != "running" || !after[0].Deadline.Equal(box.Info().Deadline) {
 		t.Errorf("after: %+v, %v", after, err)
+	}
+}
+
+// What else may go wrong with files has its code and a fix.
+func TestFileErrors(t *testing.T) {
+	r := newRig(t, newFake(nil))
+	s := spec()
+	s.Limits.DiskBytes = 1 << 20
+	box, err := r.Create(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tt := range map[string]struct {
+		err  error
+		code api.Code
+		says string
+	}{
+		"a full disk":     {box.Put(t.Context(), "big", 0o644, strings.NewReader(strings.Repeat("x", 1<<20+1))), api.CodeInvalid, "--disk"},
+		"a failed reader": {box.Put(t.Context(), "x", 0o644, iotest.ErrReader(errors.New("it broke"))), api.CodeInvalid, "it broke"},
+		"a cancelled put": {box.Put(gone, "x", 0o644, strings.NewReader("x")), api.CodeCancelled, "put /work/x"},
+		"a name too long": {box.Put(t.Context(), strings.Repeat("x", 300<<10), 0o644, strings.NewReader("x")), api.CodeInvalid, "limit"},
+	} {
+		if api.CodeOf(tt.err) != tt.code || !strings.Contains(tt.err.Error()+api.FixOf(tt.err), tt.says) {
+			t.Errorf("%s: %v (fix %q), want %s with %q", name, tt.err, api.FixOf(tt.err), tt.code, tt.says)
+		}
+	}
+}
+
+// A sandbox that could not be made clean is no place for another program.
+func TestResetThatFails(t *testing.T) {
+	r := newRig(t, newFake(nil))
+	s := spec()
+	s.Reuse = true
+	box, err := r.Create(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := box.Reset(gone); api.CodeOf(err) != api.CodeCancelled {
+		t.Errorf("reset: %v", err)
+	}
+	if left := r.left(t); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// A box that another part of this process makes is in the journal like our own.
+func TestJournalBox(t *testing.T) {
+	r := newRig(t, newFake(nil))
+	done, err := r.JournalBox(driver.Handle{Driver: "fake", ID: "bake-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := host.ListAll(r.stateDir); err != nil || len(list) != 1 || list[0].ID != "bake-1" || list[0].Driver != "fake" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	done()
+	if list, err := host.ListAll(r.stateDir); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	r.Close(t.Context())
+	if _, err := r.JournalBox(driver.Handle{ID: "bake-2"}); api.CodeOf(err) != api.CodeUnavailable {
+		t.Errorf("after close: %v", err)
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := host.Config{StateDir: t.TempDir(), Templates: hosttest.NewTemplates(t)}
+	for name, tt := range map[string]struct {
+		change func(*host.Config)
+		code   api.Code
+	}{
+		"no state directory":       {func(c *host.Config) { c.StateDir = "" }, api.CodeInvalid},
+		"no templates":             {func(c *host.Config) { c.Templates = nil }, api.CodeInvalid},
+		"negative":                 {func(c *host.Config) { c.MaxStarts = -1 }, api.CodeInvalid},
+		"a state directory's file": {func(c *host.Config) { c.StateDir = file }, api.CodeUnavailable},
+	} {
+		cfg := good
+		tt.change(&cfg)
+		if _, err := host.NewManager(cfg); api.CodeOf(err) != tt.code || api.FixOf(err) == "" {
+			t.Errorf("%s: %v (fix %q)", name, err, api.FixOf(err))
+		}
 	}
 }

@@ -70,13 +70,20 @@ func (r Report) Failed() int {
 // be destroyed is in the report and stays in its journal; the error is for a
 // state directory or driver that could not be asked at all.
 func Recover(ctx context.Context, stateDir string, drivers []driver.Driver, dryRun bool, log *slog.Logger) (Report, error) {
-	report := Report{DryRun: dryRun}
 	// First what exists, then who owns it. A record is older than its box, so a
 	// box in the first list that no living owner knows in the second is nobody's.
 	existing, err := leftovers(ctx, drivers)
 	if err != nil {
-		return report, err
+		return Report{DryRun: dryRun, Boxes: []Leftover{}}, err
 	}
+	return recoverDead(ctx, stateDir, drivers, existing, dryRun, log)
+}
+
+// recoverDead is Recover for the journals of dead processes and the boxes that
+// the caller found. Without those it costs next to nothing when nobody died, and
+// misses only boxes whose journal somebody deleted: so it is done at every start.
+func recoverDead(ctx context.Context, stateDir string, drivers []driver.Driver, existing map[string][]string, dryRun bool, log *slog.Logger) (Report, error) {
+	report := Report{DryRun: dryRun, Boxes: []Leftover{}}
 	dead, living, err := takeDead(stateDir)
 	if err != nil {
 		return report, err

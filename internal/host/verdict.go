@@ -36,6 +36,9 @@ type outcome struct {
 	Err    error
 	// Death is how the box ended; nil while it lives.
 	Death *driver.Death
+	// OwnKernel says that the guest's kernel serves this box alone. Otherwise what
+	// the guest sees of processes and disks is the host's, and tells nothing.
+	OwnKernel bool
 	// Usage is what the kernel accounted to this exec; zero where the driver
 	// can't tell.
 	Usage  driver.Usage
@@ -121,7 +124,7 @@ func (o outcome) judgeExited(r *api.ExecResult) error {
 		o.blamePIDs(r)
 	case o.Usage.DiskRefused > 0 || o.diskFull():
 		o.blameDisk(r)
-	case int64(o.Report.TasksPeak) >= int64(o.Limits.PIDs):
+	case o.OwnKernel && int64(o.Report.TasksPeak) >= int64(o.Limits.PIDs):
 		o.blamePIDs(r)
 	case ws.Signaled():
 		r.Verdict, r.Evidence.Reason = api.Signal, "it was ended by "+r.Signal
@@ -171,12 +174,12 @@ func (o outcome) ranOutOfCPU(ws syscall.WaitStatus) bool {
 }
 
 func (o outcome) diskFull() bool {
-	return nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) || o.outOfInodes()
+	return o.OwnKernel && nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) || o.outOfInodes()
 }
 
 // outOfInodes: only the guest knows a limit of how many files there may be.
 func (o outcome) outOfInodes() bool {
-	return nearly(o.Report.InodePeak, o.Report.InodeLimit, 0)
+	return o.OwnKernel && nearly(o.Report.InodePeak, o.Report.InodeLimit, 0)
 }
 
 // nearly tells whether a peak came within 2 % of the limit: a write that does not
@@ -199,7 +202,7 @@ func (o outcome) blameCPU(r *api.ExecResult) {
 
 func (o outcome) blamePIDs(r *api.ExecResult) {
 	var peak int64
-	if o.Report != nil {
+	if o.Report != nil && o.OwnKernel {
 		peak = int64(o.Report.TasksPeak)
 	}
 	blame(r, api.PIDs, "pids", int64(o.Limits.PIDs), peak, "it needed more than %d processes and threads", o.Limits.PIDs)

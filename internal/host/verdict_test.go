@@ -90,6 +90,10 @@ func TestJudge(t *testing.T) {
 		{"disk goes before a crowd that is only the guest's word", outcome{Report: with(with(exited(1), full), crowded)}, api.DiskFull, "disk", 1, ""},
 		{"refused forks go before a full disk that is only the guest's word", outcome{Report: with(exited(1), full), Usage: driver.Usage{ForkRefused: 1}}, api.PIDs, "pids", 1, ""},
 
+		{"a shared kernel's processes are not the program's", outcome{Report: with(exited(1), crowded)}, api.Nonzero, "", 1, ""},
+		{"a shared kernel's disk is not the program's", outcome{Report: with(exited(1), full)}, api.Nonzero, "", 1, ""},
+		{"a shared kernel's inodes are not the program's", outcome{Report: with(exited(1), fullInodes)}, api.Nonzero, "", 1, ""},
+
 		{"cancelled", outcome{Stop: stopCancelled}, api.Cancelled, "", -1, ""},
 		{"streams failed", outcome{Stop: stopStreams}, api.Cancelled, "", -1, ""},
 		{"destroyed", outcome{Stop: stopDestroyed, Death: &driver.Death{OOM: true}}, api.Cancelled, "", -1, ""},
@@ -99,6 +103,7 @@ func TestJudge(t *testing.T) {
 			if tt.o.Limits == (api.Limits{}) {
 				tt.o.Limits = api.Limits{MemoryBytes: 1 << 30, CPUTime: 2 * time.Second, PIDs: 128, DiskBytes: 1 << 20, OutputBytes: 1000, Timeout: time.Minute}
 			}
+			tt.o.OwnKernel = !strings.HasPrefix(tt.name, "a shared kernel")
 			got, err := judge(tt.o)
 			if err != nil {
 				t.Fatal(err)

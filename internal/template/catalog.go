@@ -62,15 +62,21 @@ func Open(ctx context.Context, dataDir string, opts Options) (*Catalog, error) {
 }
 
 // Close gives up what the catalogue held; other processes may remove it then.
+// It is idempotent.
 func (c *Catalog) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.scratchDir == nil {
+		return nil
+	}
 	for _, f := range c.held {
 		f.Close()
 	}
 	clear(c.held)
 	c.removeScratch(c.scratch)
-	return c.scratchDir.Close()
+	err := c.scratchDir.Close()
+	c.scratchDir = nil
+	return err
 }
 
 // Resolve gives the template that a name means today, ready to be used until

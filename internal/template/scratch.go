@@ -64,8 +64,9 @@ func (c *Catalog) removeScratch(dir string) {
 		c.log.Warn("a temporary directory stays because something is mounted in it", "mount", at)
 		return
 	}
-	if outside, err := os.ReadFile(filepath.Join(dir, outsideName)); err == nil {
-		removeBuildDir(dir, string(outside))
+	if outside, err := os.ReadFile(filepath.Join(dir, outsideName)); err == nil && !removeBuildDir(dir, string(outside)) {
+		c.log.Warn("a temporary directory stays because it cannot be removed", "dir", string(outside))
+		return
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		c.log.Warn("a temporary directory stays", "error", err)

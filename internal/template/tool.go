@@ -24,6 +24,8 @@ const (
 	outsideName = "outside" // names a tool's directory elsewhere
 )
 
+const buildPrefix = "brig-build-"
+
 // runTool runs cmd to its end, with its lease in the scratch directory.
 func runTool(cmd *exec.Cmd, scratch string) error {
 	lease, err := os.OpenFile(filepath.Join(scratch, toolName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -88,9 +90,9 @@ func endTool(scratch string) bool {
 // a data directory of ours, and so it is noted for whoever cleans up.
 func buildDir(scratch string) (string, error) {
 	if os.Geteuid() == 0 {
-		return os.MkdirTemp(scratch, "build-")
+		return os.MkdirTemp(scratch, buildPrefix)
 	}
-	dir, err := os.MkdirTemp("", "brig-build-")
+	dir, err := os.MkdirTemp("", buildPrefix)
 	if err != nil {
 		return "", err
 	}
@@ -100,14 +102,22 @@ func buildDir(scratch string) (string, error) {
 	return dir, os.WriteFile(filepath.Join(scratch, outsideName), []byte(dir), 0o600)
 }
 
-// removeBuildDir removes such a directory; files of other user ids need the tool
-// that made them.
-func removeBuildDir(scratch, dir string) {
-	if os.RemoveAll(dir) != nil {
-		cmd := exec.Command("mmdebstrap", "--unshare-helper", "rm", "-rf", "--one-file-system", dir)
-		if cmd.Run() == nil {
-			os.Remove(dir)
-		}
+// removeBuildDir removes such a directory and tells whether it is gone. Files of
+// other user ids need the tool that made them. It tries again for a while: the
+// last of a killed tool's processes may still be on their way out.
+func removeBuildDir(scratch, dir string) bool {
+	if !strings.HasPrefix(filepath.Base(dir), buildPrefix) {
+		return false
 	}
-	os.Remove(filepath.Join(scratch, outsideName))
+	for range 20 {
+		if os.RemoveAll(dir) == nil {
+			os.Remove(filepath.Join(scratch, outsideName))
+			return true
+		}
+		if tool, err := exec.LookPath("mmdebstrap"); err == nil && os.Geteuid() != 0 {
+			exec.Command(tool, "--unshare-helper", "rm", "-rf", "--one-file-system", dir).Run()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return false
 }

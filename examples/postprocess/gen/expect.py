@@ -7,6 +7,7 @@ A benign item is really run here, in a directory of its own that stands for
 Items from src/broken and src/hostile are NEVER run here: what becomes of them
 is written in the cases.json beside them.
 """
+import base64
 import hashlib
 import json
 import os
@@ -31,8 +32,8 @@ def bad_cases():
 
 def put(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        f.write(text)
+    with open(path, "wb") as f:
+        f.write(base64.b64decode(text[7:]) if text.startswith("base64:") else text.encode())
 
 
 def run(item, hash_seed):

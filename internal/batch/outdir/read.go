@@ -20,6 +20,9 @@ func (d Dir) WriteProgress(v any) error { return d.writeJSON(d.progress(), v) }
 // WriteSummary says how a run ended.
 func (d Dir) WriteSummary(v any) error { return d.writeJSON(d.Summary(), v) }
 
+// ReadSummary reads how the latest run ended; CodeNotFound when none has.
+func (d Dir) ReadSummary(v any) error { return d.readJSON(d.Summary(), v) }
+
 // FindResult reads one item's line. While a run retries failed items there may
 // be two for a moment; the later one counts. CodeNotFound when there is none.
 func (d Dir) FindResult(customID string) (api.ItemResult, error) {

@@ -24,37 +24,31 @@ type Results struct {
 	file *os.File
 }
 
-// OpenResults makes results.jsonl say what the journal says, and opens it to
-// append. It is rebuilt when it does not: a line may be torn or missing after a
-// crash, or be of an earlier attempt.
-func (d Dir) OpenResults(journal Lines) (*Results, error) {
-	r := &Results{dir: d}
-	if err := r.Sync(journal); err != nil {
+// OpenResults opens results.jsonl to append. It is rebuilt from the journal when
+// it does not have exactly the lines that journal has and want sums up: one may
+// be torn or missing after a crash, or be of an earlier attempt.
+func (d Dir) OpenResults(want Digest, journal Lines) (*Results, error) {
+	have, err := d.digestOfResults()
+	if err != nil {
 		return nil, err
 	}
-	return r, nil
-}
-
-// Sync makes results.jsonl say what the journal says.
-func (r *Results) Sync(journal Lines) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.close(); err != nil {
-		return err
-	}
-	want, err := digestOf(journal())
-	if err != nil {
-		return err
-	}
-	have, err := r.dir.digestOfResults()
-	if err != nil {
-		return err
-	}
 	if want != have {
-		if err := r.dir.rebuild(journal()); err != nil {
-			return err
+		if err := d.rebuild(journal()); err != nil {
+			return nil, err
 		}
 	}
+	r := &Results{dir: d}
+	return r, r.open()
+}
+
+// Rebuild writes results.jsonl anew from the journal.
+func (r *Results) Rebuild(journal Lines) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.close(), r.dir.rebuild(journal()), r.open())
+}
+
+func (r *Results) open() (err error) {
 	r.file, err = os.OpenFile(r.dir.Results(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	return r.dir.writeError(err)
 }
@@ -105,34 +99,25 @@ func (d Dir) rebuild(lines iter.Seq2[[]byte, error]) error {
 	return d.writeError(err)
 }
 
-// digest tells two sets of lines apart whatever their order: how many there are,
-// and the sum of their hashes.
-type digest struct {
+// Digest tells two sets of lines apart, whatever their order: how many there
+// are, and the sum of their hashes.
+type Digest struct {
 	n      int
 	lo, hi uint64
 	torn   bool
 }
 
-func (g *digest) add(line []byte) {
+// Add counts a line, without its end.
+func (g *Digest) Add(line []byte) {
 	h := sha256.Sum256(line)
 	g.n++
 	g.lo += binary.LittleEndian.Uint64(h[0:])
 	g.hi += binary.LittleEndian.Uint64(h[8:])
 }
 
-func digestOf(lines iter.Seq2[[]byte, error]) (g digest, err error) {
-	for line, err := range lines {
-		if err != nil {
-			return g, err
-		}
-		g.add(line)
-	}
-	return g, nil
-}
-
-func (d Dir) digestOfResults() (g digest, err error) {
+func (d Dir) digestOfResults() (g Digest, err error) {
 	err = eachLine(d.Results(), func(line []byte, whole bool) bool {
-		g.add(line)
+		g.Add(line)
 		g.torn = !whole
 		return true
 	})

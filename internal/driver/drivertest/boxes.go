@@ -12,7 +12,6 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/guest"
-	"golang.org/x/sync/errgroup"
 )
 
 func (s *suite) testProbe(t *testing.T) {
@@ -178,30 +177,27 @@ func (s *suite) testDestroyEndsPrograms(t *testing.T) {
 // testConcurrent makes boxes at the same time, each with a file of the same
 // name, which must hold what its own box wrote.
 func (s *suite) testConcurrent(t *testing.T) {
-	var group errgroup.Group
-	ctx := patient(t)
-	for i := range 8 {
-		spec, text := s.spec(), []string{"zero", "one", "two", "three", "four", "five", "six", "seven"}[i]
-		group.Go(func() error {
-			b, err := s.start(ctx, spec)
+	var all sync.WaitGroup
+	for _, text := range []string{"zero", "one", "two", "three", "four", "five", "six", "seven"} {
+		spec := s.spec()
+		all.Go(func() {
+			b, err := s.start(patient(t), spec)
 			if b.Box != nil {
 				defer b.end(t)
 			}
 			if err != nil {
-				return err
+				t.Error(err)
+				return
 			}
 			if out := s.run(t, b, Program{Write: "same", Content: text}); out.Status != 0 {
 				t.Errorf("write: %+v", out)
 			}
 			if out := s.run(t, b, Program{Cat: "same"}); out.stdout != text {
-				t.Errorf("box %d reads %q", i, out.stdout)
+				t.Errorf("the box that wrote %q reads %q", text, out.stdout)
 			}
-			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		t.Error(err)
-	}
+	all.Wait()
 	// What one box wrote is not in the next.
 	if out := s.run(t, s.create(t, s.spec()), Program{Cat: "same"}); out.Status == 0 {
 		t.Errorf("a new box has an old one's file: %q", out.stdout)

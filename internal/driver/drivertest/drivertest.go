@@ -37,6 +37,9 @@ type Options struct {
 	// Snapshots says that boxes can be snapshotted and restored. If not, the
 	// suite checks that Create refuses a snapshot with CodeUnsupported.
 	Snapshots bool
+	// NoRestore says that boxes of this Root cannot be restored, though the
+	// driver's others can.
+	NoRestore bool
 }
 
 // Program is something to run, portable between drivers. It does what its

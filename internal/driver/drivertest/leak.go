@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// settleTime is how long what is being closed may take to be gone.
+const settleTime = 5 * time.Second
+
 // counts is what a process holds that a driver could leak.
 type counts struct {
 	fds        int
@@ -24,12 +27,12 @@ func count(t *testing.T) counts {
 	return counts{fds: len(fds), goroutines: runtime.NumGoroutine()}
 }
 
-// check fails when there is more than before. What is being closed gets time to
-// be gone, because goroutines end a moment after those that wait for them.
+// check fails when there is more than before. It is patient, because goroutines
+// end a moment after those that wait for them.
 func (c counts) check(t *testing.T) {
 	t.Helper()
 	now := count(t)
-	for end := time.Now().Add(10 * time.Second); now.fds > c.fds || now.goroutines > c.goroutines; now = count(t) {
+	for end := time.Now().Add(settleTime); now.fds > c.fds || now.goroutines > c.goroutines; now = count(t) {
 		if time.Now().After(end) {
 			t.Fatalf("leaked: %d descriptors and %d goroutines before, %d and %d after\n%s",
 				c.fds, c.goroutines, now.fds, now.goroutines, stacks())

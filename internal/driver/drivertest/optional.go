@@ -54,7 +54,7 @@ func (s *suite) testSnapshot(t *testing.T) {
 	if box != s.opts.Snapshots || drv != s.opts.Snapshots {
 		t.Fatalf("Options say snapshots %v; the box says %v and the driver %v", s.opts.Snapshots, box, drv)
 	}
-	if !s.opts.Snapshots {
+	if !s.opts.Snapshots || s.opts.NoRestore {
 		spec := s.spec()
 		spec.Snapshot = t.TempDir()
 		if _, err := s.d.Create(patient(t), spec); api.CodeOf(err) != api.CodeUnsupported {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
@@ -169,6 +168,3 @@ func (b *Box) count(n int) {
 	defer b.mu.Unlock()
 	b.running += n
 }
-
-// tick is how often a spinning program is charged for its time.
-const tick = 5 * time.Millisecond

@@ -11,6 +11,9 @@ import (
 	"github.com/brigdev/brig/internal/driver"
 )
 
+// tick is how often a spinning program is charged for its time.
+const tick = 5 * time.Millisecond
+
 // change runs the instructions that change files.
 func (p *program) change(verb, rest string) error {
 	fs := p.a.box.state.files

@@ -72,7 +72,8 @@ func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, e
 	if spec.Attached {
 		args = append(args, "--attached")
 	}
-	env = []string{envPair(envUmount, don.give(f.umount)), envPair(envEvidence, don.give(f.evidence))}
+	// The Go runtime would look up its cgroup, and keep its files open.
+	env = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0", envPair(envUmount, don.give(f.umount)), envPair(envEvidence, don.give(f.evidence))}
 	return append(args, spec.ID), env
 }
 

@@ -46,7 +46,7 @@ func (b *Box) spawnGofer(f *bootFiles) error {
 		"--gofer-mount-confs="+b.d.mountConfs(b.spec), b.spec.ID)
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = sentry.GoferName
-	cmd.Env, cmd.ExtraFiles, cmd.Dir = []string{}, don.files, "/"
+	cmd.Env, cmd.ExtraFiles, cmd.Dir = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0"}, don.files, "/"
 	cmd.SysProcAttr = b.d.spawn.attributes(b.spec.Attached)
 	cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE,
 		unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID)

@@ -64,7 +64,7 @@ func TestContractWithHostDirectories(t *testing.T) {
 		t.Skip("this host's /bin is no link to /usr/bin")
 	}
 	drivertest.Run(t, newDriver(t, Config{}), drivertest.Options{
-		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell,
+		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true, NoRestore: true,
 	})
 }
 

@@ -178,6 +178,7 @@ def serve_forking():
             os.setsid()
             os.write(3, b"P" + os.getpid().to_bytes(4, "little"))
             os.close(3)
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)  # the pipe is the next program's too
             os.setgroups([])
             os.setresgid(1000, 1000, 1000)
             os.setresuid(1000, 1000, 1000)

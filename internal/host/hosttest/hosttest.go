@@ -69,9 +69,9 @@ func Shell() Programs {
 		Flood:     sh("yes x | tr -d '\\n'"),
 		Balloon:   []string{"tail", "/dev/zero"},
 		ForkBomb:  sh("bomb() { sleep 1000 & bomb || exit 1; }; bomb"),
-		FillDisk:  sh("cat /dev/zero > /work/full"),
-		Leave:     sh("printf left > /work/left.txt"),
-		Link:      sh("ln -s left.txt /work/link"),
+		FillDisk:  sh("cat /dev/zero > full"),
+		Leave:     sh("printf left > left.txt"),
+		Link:      sh("ln -s left.txt link"),
 	}
 }
 
@@ -89,9 +89,9 @@ func Fake() Programs {
 		Flood:     []string{"flood"},
 		Balloon:   []string{"mem", "1TiB"},
 		ForkBomb:  []string{"fork", "1000000"},
-		FillDisk:  sh("fill /work/full 1TiB"),
-		Leave:     sh("write /work/left.txt left"),
-		Link:      sh("symlink left.txt /work/link"),
+		FillDisk:  sh("fill full 1TiB"),
+		Leave:     sh("write left.txt left"),
+		Link:      sh("symlink left.txt link"),
 	}
 }
 

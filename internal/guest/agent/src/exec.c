@@ -58,7 +58,8 @@ static void limit_all(const struct launch *l) {
 		struct rlimit64 { uint64_t cur, max; } cpu = {l->cpu_seconds, l->cpu_seconds + 1};
 		sys4(__NR_prlimit64, 0, RLIMIT_CPU, &cpu, 0);
 	}
-	if (l->nproc) limit(RLIMIT_NPROC, l->nproc);
+	// Without a boundary it would count every process of our user on the host.
+	if (l->nproc && !config.root) limit(RLIMIT_NPROC, l->nproc);
 	if (l->nofile) limit(RLIMIT_NOFILE, l->nofile);
 	limit(RLIMIT_CORE, 0);
 }
@@ -92,6 +93,7 @@ static void become(void *arg) {
 	struct launch *l = arg;
 	uint64_t none = 0;
 	sys0(__NR_setsid);
+	if (config.root) sys6(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	// The pipe ends are all above 3: moving them down cannot overwrite one.
 	sys3(__NR_dup3, l->in, 0, 0);
 	sys3(__NR_dup3, l->out, 1, 0);
@@ -165,7 +167,7 @@ static void report_unrunnable(struct program *p, const struct launch *l) {
 	const char *why = l->error == -ENOENT ? ": not found\n" : l->error == -EACCES ? ": permission denied\n" : ": it is no program that this system can run\n";
 	uint32_t room, n = sizeof say - 1, name = (uint32_t)str_len(l->argv[0]);
 	if (name > 200) name = 200;
-	send_started(p);
+	if (!p->warm) send_started(p); // of a warm one it would mean that it is ready
 	frame_begin(T_STDERR, p->stream);
 	uint8_t *b = frame_raw(&room);
 	memcpy(b, say, n);
@@ -274,7 +276,7 @@ void exec_start(uint32_t stream, uint8_t *payload, uint32_t n) {
 
 void exec_stdin(uint32_t stream, const uint8_t *b, uint32_t n) {
 	struct program *p = program_of(stream);
-	if (!p || p->in < 0 || p->in_eof) return;
+	if (!p || p->in < 0 || p->in_eof || p->forks) return; // a forked program's input is empty
 	if (p->in_at) { // make room at the end
 		for (uint32_t i = 0; i < p->in_len; i++) p->in_buf[i] = p->in_buf[p->in_at + i];
 		p->in_at = 0;
@@ -338,6 +340,7 @@ static int pump(struct program *p, int *fd, uint8_t type) {
 static void watch(struct program *p) {
 	struct statfs fs;
 	struct sysinfo_head si;
+	if (config.root) return; // these would be the host's figures
 	if (sys2(__NR_statfs, "/", &fs) == 0) {
 		uint64_t disk = (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 		if (disk > p->disk_peak) p->disk_peak = disk;
@@ -350,7 +353,7 @@ static void watch(struct program *p) {
 static void send_exit(struct program *p) {
 	struct statfs fs;
 	uint64_t blocks = 0, files = 0;
-	if (sys2(__NR_statfs, "/", &fs) == 0) {
+	if (!config.root && sys2(__NR_statfs, "/", &fs) == 0) {
 		blocks = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
 		files = (uint64_t)fs.f_files;
 	}
@@ -376,6 +379,7 @@ static void finish(struct program *p) {
 	if (p->warm && p->forks && p->pid > 0) { // the interpreter lives: next please
 		p->idle = 1;
 		p->child = p->pid;
+		p->in_at = p->in_len = 0;
 		return;
 	}
 	close_program(p);
