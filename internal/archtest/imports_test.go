@@ -34,12 +34,15 @@ var arrows = map[string]row{
 		ours: []string{
 			"internal/app", "internal/batch", "internal/batch/input", "internal/batch/outdir", "internal/batch/progress",
 			"internal/batch/repair", "internal/bench", "internal/doctor", "internal/driver", "internal/host",
-			"internal/template", "templates",
+			"internal/store", "internal/template", "templates",
 		},
 		theirs: []string{cobra, xsys, xterm},
 	},
 	"internal/app": {
-		ours: []string{"internal/driver", "internal/driver/gvisor", "internal/driver/process", "internal/host", "internal/template"},
+		ours: []string{
+			"internal/driver", "internal/driver/gvisor", "internal/driver/process", "internal/host",
+			"internal/store", "internal/store/jetstream", "internal/template",
+		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
 	"internal/bench":  {ours: []string{"internal/cgroup", "internal/driver", "internal/host"}, theirs: []string{ocispec, xsys}},

@@ -49,7 +49,7 @@ func newRig(t *testing.T, lines ...string) *rig {
 	r.options = batch.Options{
 		Input: filepath.Join(r.dir, "in.jsonl"), Out: outdir.Dir(filepath.Join(r.dir, "out")),
 		Template: "fake", Concurrency: 4, Host: m,
-		OpenJournal: openJournal, UI: progress.NewPlain(r.said),
+		OpenJournal: openJournal, UI: progress.NewPlain(r.said, r.said),
 	}
 	r.write(t, lines...)
 	return r

@@ -120,7 +120,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.UI == nil {
-		o.UI = progress.NewPlain(io.Discard)
+		o.UI = progress.NewPlain(io.Discard, io.Discard)
 	}
 	o.Limits = o.Limits.WithDefaults()
 	if o.Concurrency == 0 {

@@ -21,6 +21,7 @@ const (
 	maxCopyFiles = 10_000
 	maxCopyBytes = 1 << 30
 	maxCopyDepth = 32
+	maxSkipNotes = 10
 )
 
 // copyPair is one checked --copy-in or --copy-out.
@@ -83,6 +84,8 @@ type copier struct {
 	log   io.Writer // told of what was left out
 	files int
 	bytes int64
+	// skipped counts what was left out.
+	skipped int
 }
 
 // copyIn puts a host file, or every regular file below a host directory.
@@ -158,8 +161,14 @@ func (c *copier) count(size int64) error {
 	return nil
 }
 
+// skip names what is left out, the first few times.
 func (c *copier) skip(name, why string) {
-	fmt.Fprintf(c.log, "brig: left out %q: %s\n", name, why)
+	switch c.skipped++; {
+	case c.skipped <= maxSkipNotes:
+		fmt.Fprintf(c.log, "brig: left out %q: %s\n", name, why)
+	case c.skipped == maxSkipNotes+1:
+		fmt.Fprintln(c.log, "brig: left out more, which is not named")
+	}
 }
 
 // copyOut fetches a regular file, or every regular file below a directory.
@@ -216,7 +225,7 @@ func (c *copier) getDir(ctx context.Context, root *os.Root, inside, dir string, 
 				return err
 			}
 		default:
-			c.skip(from, "a "+string(e.Kind)+", only regular files are copied out")
+			c.skip(from, "not a regular file ("+string(e.Kind)+")")
 		}
 	}
 	return nil

@@ -193,6 +193,12 @@ func TestCopyBounds(t *testing.T) {
 	if !strings.Contains(log.String(), "too deep") {
 		t.Errorf("an endless tree was not named: %q", log.String())
 	}
+	for range 1000 {
+		c.skip("x", "testing")
+	}
+	if n := strings.Count(log.String(), "\n"); n > maxSkipNotes+1 {
+		t.Errorf("%d notes of what was left out", n)
+	}
 	if err := c.count(maxCopyBytes + 1); api.CodeOf(err) != api.CodeInvalid {
 		t.Errorf("too many bytes: %v", err)
 	}

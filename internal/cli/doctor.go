@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/app"
 	"github.com/brigdev/brig/internal/doctor"
+	"github.com/brigdev/brig/internal/driver"
 )
 
 func newDoctorCommand(env *Env) *cobra.Command {
@@ -88,17 +90,28 @@ func printRungs(w io.Writer, rungs []doctor.Rung) error {
 	for _, rung := range rungs {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", rung.Rung, rung.Status, rung.Detail)
 		for _, p := range rung.Probes {
-			if p.OK {
-				fmt.Fprintf(t, "\t\t%s: %s from nothing to destroyed\n", p.Driver, p.Took.Round(time.Millisecond/10))
-			}
-			printFix(t, p.Fix)
-			for _, d := range p.Degraded {
-				fmt.Fprintf(t, "\t\t%s is missing: %s\n", d.What, d.Cost)
-				printFix(t, d.Fix)
-			}
+			printProbe(t, p)
 		}
 	}
 	return t.Flush()
+}
+
+// printProbe writes what one driver found: its speed, its fall-backs with their
+// costs, and each fix once.
+func printProbe(w io.Writer, p driver.Probe) {
+	if p.OK {
+		fmt.Fprintf(w, "\t\t%s: %s from nothing to destroyed\n", p.Driver, p.Took.Round(time.Millisecond/10))
+	}
+	fixes := []string{p.Fix}
+	for _, d := range p.Degraded {
+		fmt.Fprintf(w, "\t\t%s: %s\n", d.What, d.Cost)
+		if !slices.Contains(fixes, d.Fix) {
+			fixes = append(fixes, d.Fix)
+		}
+	}
+	for _, fix := range fixes {
+		printFix(w, fix)
+	}
 }
 
 func printFix(w io.Writer, fix string) {

@@ -45,6 +45,7 @@ Directories:
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		newRunCommand(env),
+		newBatchCommand(env),
 		newTemplateCommand(env),
 		newPsCommand(env),
 		newGCCommand(env),

@@ -42,6 +42,24 @@ func withCatalog(ctx context.Context, env *Env, f func(c *template.Catalog) erro
 	return f(c)
 }
 
+// completeTemplates offers the names of the templates that exist.
+func completeTemplates(env *Env) cobra.CompletionFunc {
+	return func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		err := withCatalog(c.Context(), env, func(t *template.Catalog) error {
+			list, err := t.List(c.Context())
+			for _, i := range list {
+				names = append(names, i.Name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 func newTemplateLsCommand(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "ls",
@@ -90,6 +108,8 @@ func newTemplateRmCommand(env *Env) *cobra.Command {
 same image. What a running Brig uses stays until it has ended.`,
 		Example: `  brig template rm python`,
 		Args:    args(1, 1000, "NAME"),
+
+		ValidArgsFunction: completeTemplates(env),
 		RunE: func(c *cobra.Command, names []string) error {
 			return runTemplateRm(c.Context(), env, names)
 		},

@@ -38,6 +38,8 @@ programs get, and which warm snapshots were baked from it.`,
 		Example: `  brig template inspect python
   brig template inspect python --json | jq .record.packages`,
 		Args: args(1, 1, "one NAME"),
+
+		ValidArgsFunction: completeTemplates(env),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runTemplateInspect(c.Context(), env, args[0])
 		},

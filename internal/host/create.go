@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -185,17 +186,22 @@ func (m *Manager) explain(ctx context.Context, p plan, err error) error {
 	if ctx.Err() != nil {
 		return cancelled(ctx, "make the sandbox")
 	}
-	prober := m.probers[p.driver.Name()]
-	if api.CodeOf(err) != api.CodeInternal || prober.worked.Load() {
+	switch api.CodeOf(err) {
+	case api.CodeCancelled: // by our own deadline
+		return api.Errorf(api.CodeInternal, "cannot make the sandbox: because it did not start within %s: %w", startTimeout, err)
+	case api.CodeInternal:
+	default:
 		return err
 	}
-	report, probeErr := prober.probe(ctx)
-	if probeErr != nil || report.OK {
-		return api.Errorf(api.CodeInternal, "cannot make the sandbox: because %w", err)
+	if prober := m.probers[p.driver.Name()]; !prober.worked.Load() {
+		report, probeErr := prober.probe(ctx)
+		if probeErr == nil && !report.OK {
+			m.log.Debug("the driver does not work here", "driver", p.driver.Name(), "error", err)
+			c := candidate{Driver: p.driver.Name(), Rung: p.driver.Rung()}
+			return cannotRun(rungRequest{Want: string(c.Rung)}, []candidate{c}, []driver.Probe{report})
+		}
 	}
-	m.log.Debug("the driver does not work here", "driver", p.driver.Name(), "error", err)
-	c := candidate{Driver: p.driver.Name(), Rung: p.driver.Rung()}
-	return cannotRun(rungRequest{Want: string(c.Rung)}, []candidate{c}, []driver.Probe{report})
+	return api.Errorf(api.CodeInternal, "cannot make the sandbox: because %w", err)
 }
 
 // handOut makes a greeted sandbox the caller's: its time runs from now.
@@ -204,20 +210,20 @@ func (m *Manager) handOut(s *sandbox, p plan) error {
 	s.info.State = stateRunning
 	s.info.CreatedAt = time.Now()
 	s.info.Deadline = s.info.CreatedAt.Add(p.spec.TTL)
-	s.ttl = p.spec.TTL
+	s.info.Template = p.template.Name // a pooled box may have been made under another name of it
+	s.template, s.ttl = p.template, p.spec.TTL
 	s.mu.Unlock()
 	if err := m.journal.write(s.record()); err != nil {
 		return err
 	}
-	m.add(s)
-	m.work.Go(s.live)
+	m.keep(s)
 	return nil
 }
 
 func (m *Manager) newSandbox(p plan, g *grant, restored, pooled bool) *sandbox {
 	s := &sandbox{
 		m: m, id: newID(m.cfg.StateDir), driver: p.driver, template: p.template, room: g,
-		reuse: p.spec.Reuse, limits: p.spec.Limits, gone: make(chan struct{}), busy: make(chan struct{}, 1),
+		reuse: p.spec.Reuse, limits: p.spec.Limits, gone: make(chan struct{}), nudge: make(chan struct{}, 1), busy: make(chan struct{}, 1),
 	}
 	if restored {
 		s.warm = p.spec.Warm
@@ -240,7 +246,7 @@ func newID(stateDir string) string {
 // greet gives the guest its own randomness and the time, which a restored one
 // has from its snapshot, and waits for its answer.
 func (s *sandbox) greet(ctx context.Context, patience time.Duration) error {
-	within, cancel := context.WithTimeout(ctx, patience)
+	within, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it did not answer within %s", patience))
 	defer cancel()
 	var seed [64]byte
 	rand.Read(seed[:]) // never fails
@@ -261,7 +267,7 @@ func (s *sandbox) greet(ctx context.Context, patience time.Duration) error {
 		return api.Errorf(api.CodeInvalid, "cannot start the sandbox: because %s of memory is too little for template %s", api.FormatBytes(s.limits.MemoryBytes), s.template.Name).
 			WithFix("give it more with --memory")
 	case died:
-		return api.Errorf(api.CodeInternal, "cannot start the sandbox: because its box died: %s", orUnknown(death.Detail))
+		return api.Errorf(api.CodeInternal, "cannot start the sandbox: because its box died (%s): %w", detailOf(death), err)
 	}
 	return api.Errorf(api.CodeInternal, "cannot start the sandbox: because %w", err)
 }

@@ -45,8 +45,8 @@ func (s *sandbox) Exec(ctx context.Context, spec api.ExecSpec, io Stdio) (api.Ex
 	if err != nil {
 		return api.ExecResult{}, err
 	}
-	s.setExec(&x.first)
-	defer s.setExec(nil)
+	s.follow(&x.first)
+	defer s.follow(nil)
 	report, err := x.run(ctx, io)
 	return x.result(ctx, report, err)
 }
@@ -68,10 +68,14 @@ func (s *sandbox) enter() error {
 
 func (s *sandbox) leave() { <-s.busy }
 
-func (s *sandbox) setExec(f *firstStop) {
+// follow has f told why the sandbox ends, also when that has just begun.
+func (s *sandbox) follow(f *firstStop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = f
+	if f != nil && s.ended != stopNone {
+		f.record(s.ended)
+	}
 }
 
 // newExecution checks what can be checked without the sandbox.

@@ -84,7 +84,7 @@ func (m *Manager) begin(ctx context.Context) (context.Context, func(), error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return nil, nil, api.Errorf(api.CodeUnavailable, "cannot make a sandbox: because %w", errClosed)
+		return nil, nil, api.Errorf(api.CodeUnavailable, "cannot make a sandbox: because %w", errClosed).WithFix("start Brig again")
 	}
 	m.ops.Add(1)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -117,10 +117,14 @@ func (m *Manager) sandboxes() []*sandbox {
 	return list
 }
 
-func (m *Manager) add(s *sandbox) {
+// keep makes s one of the Manager's sandboxes until it is gone.
+func (m *Manager) keep(s *sandbox) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.boxes[s.id] = s
+	if m.boxes[s.id] == nil {
+		m.boxes[s.id] = s
+		m.work.Go(s.live)
+	}
 }
 
 func (m *Manager) forget(s *sandbox) {

@@ -216,7 +216,7 @@ func TestEvidence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := box.Exec(t.Context(), api.ExecSpec{Argv: []string{"sh", "-c", script}, Timeout: 2 * time.Second, CPUTime: 200 * time.Millisecond}, host.Stdio{})
+		res, err := box.Exec(t.Context(), api.ExecSpec{Argv: []string{"sh", "-c", script}, Timeout: 500 * time.Millisecond, CPUTime: 200 * time.Millisecond}, host.Stdio{})
 		if err != nil || res.Verdict != want {
 			t.Errorf("%q: %s, %v; want %s", script, res.Verdict, err, want)
 		}
@@ -243,11 +243,9 @@ func TestFailedStarts(t *testing.T) {
 			if _, err := r.Create(t.Context(), spec()); api.CodeOf(err) != api.CodeInternal {
 				t.Errorf("create: %v, want an internal error", err)
 			}
-			if fault.Destroy != nil {
-				return // TestFailedDestroy looks at what follows
-			}
-			if left := r.left(t); len(left) > 0 {
-				t.Errorf("left: %v", left)
+			// What resists is tried again after a second, if not at once.
+			for len(r.left(t)) > 0 && t.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
 			}
 			if _, err := r.Create(t.Context(), spec()); err != nil {
 				t.Errorf("the next create: %v", err)
@@ -453,6 +451,29 @@ func TestBadConfig(t *testing.T) {
 		tt.change(&cfg)
 		if _, err := host.NewManager(cfg); api.CodeOf(err) != tt.code || api.FixOf(err) == "" {
 			t.Errorf("%s: %v (fix %q)", name, err, api.FixOf(err))
+		}
+	}
+}
+
+// What a Manager adds to a box: admission, journal, greeting, exec, destruction.
+func BenchmarkSandbox(b *testing.B) {
+	m, err := host.NewManager(host.Config{
+		Drivers: []driver.Driver{newFake(nil)}, Templates: &hosttest.Templates{}, StateDir: b.TempDir(), MemoryBytes: 8 << 30, CPUs: 4,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close(b.Context())
+	for b.Loop() {
+		box, err := m.Create(b.Context(), spec())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := box.Exec(b.Context(), api.ExecSpec{Argv: []string{"true"}}, host.Stdio{}); err != nil {
+			b.Fatal(err)
+		}
+		if err := box.Destroy(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (p *pool) take(want plan) *sandbox {
 		}
 		s := p.idle[i].box
 		if death, died := s.death(); died {
-			p.failed(errors.New("its box died: " + orUnknown(death.Detail)))
+			p.failed(errors.New("its box died: " + detailOf(death)))
 			p.drop(i)
 			continue
 		}

@@ -32,10 +32,11 @@ type sandbox struct {
 	limits   api.Limits
 	reuse    bool
 	room     *grant
-	ttl      time.Duration
+	ttl      time.Duration // 0 until it was handed out
 	box      driver.Box    // nil until it was made
 	client   *guest.Client // nil until it was greeted
 	gone     chan struct{} // closed when nothing is left
+	nudge    chan struct{} // holds a token when live has to end the sandbox now
 	busy     chan struct{} // holds a token while an exec or a reset is under way
 
 	ending sync.Mutex // held while the box is destroyed
@@ -43,9 +44,10 @@ type sandbox struct {
 	mu      sync.Mutex
 	info    api.SandboxInfo
 	handle  driver.Handle
-	warm    string       // the language whose interpreter waits, or ""
-	current *firstStop   // of the exec under way, or nil
-	last    driver.Usage // read just before the box was destroyed
+	warm    string        // the language whose interpreter waits, or ""
+	ended   stop          // why end was called first
+	current *firstStop    // of the exec under way, or nil
+	last    *driver.Usage // as it was just before the box was destroyed
 }
 
 var _ Sandbox = (*sandbox)(nil)
@@ -94,7 +96,8 @@ func (s *sandbox) setBox(b driver.Box) {
 }
 
 // live ends the sandbox when its time is over, whatever it does and whoever
-// still uses it. It returns when the sandbox is gone.
+// still uses it, or when somebody tried to end it and failed. It returns when the
+// sandbox is gone, or else leaves it to Close.
 func (s *sandbox) live() {
 	expired := time.NewTimer(s.ttl)
 	defer expired.Stop()
@@ -102,7 +105,8 @@ func (s *sandbox) live() {
 	case <-s.gone:
 		return
 	case <-s.m.ctx.Done():
-		return // Close destroys it
+		return
+	case <-s.nudge:
 	case <-expired.C:
 	}
 	for s.end(s.m.ctx, stopTTL) != nil {
@@ -110,7 +114,7 @@ func (s *sandbox) live() {
 		case <-s.gone:
 			return
 		case <-s.m.ctx.Done():
-			return // Close tries once more
+			return
 		case <-time.After(time.Second):
 		}
 	}
@@ -119,8 +123,18 @@ func (s *sandbox) live() {
 // Destroy removes the sandbox. A program that runs in it ends as cancelled.
 func (s *sandbox) Destroy(ctx context.Context) error { return s.end(ctx, stopDestroyed) }
 
-// discard is end for a sandbox that nobody has: there is only the log to tell.
-func (s *sandbox) discard(ctx context.Context) { _ = s.end(ctx, stopDestroyed) }
+// discard is Destroy for who cannot do anything about an error: it is tried
+// again until it works or the Manager is closed.
+func (s *sandbox) discard(ctx context.Context) {
+	if s.end(ctx, stopDestroyed) == nil {
+		return
+	}
+	s.m.keep(s) // when it was never handed out, its time is over at once
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+}
 
 // end destroys the box and all that belongs to it, for a reason that an exec
 // under way gets as its own. It is safe at any stage of creation, idempotent,
@@ -128,9 +142,7 @@ func (s *sandbox) discard(ctx context.Context) { _ = s.end(ctx, stopDestroyed) }
 // After an error the sandbox still exists, in the journal too, and end may be
 // called again.
 func (s *sandbox) end(ctx context.Context, why stop) error {
-	if x := s.exec(); x != nil {
-		x.record(why)
-	}
+	s.announce(why)
 	s.ending.Lock()
 	defer s.ending.Unlock()
 	if s.isGone() {
@@ -158,6 +170,26 @@ func (s *sandbox) end(ctx context.Context, why stop) error {
 	return nil
 }
 
+// announce makes the sandbox unusable and tells an exec why.
+func (s *sandbox) announce(why stop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info.State = stateDestroying
+	if s.ended == stopNone {
+		s.ended = why
+	}
+	if s.current != nil {
+		s.current.record(why)
+	}
+}
+
+// usable tells whether nobody has begun to destroy the sandbox.
+func (s *sandbox) usable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended == stopNone
+}
+
 // destroyBox goes by the handle when there is no box: a driver that failed to
 // make one says that nothing is left, and asking again makes sure.
 func (s *sandbox) destroyBox(ctx context.Context) error {
@@ -169,28 +201,37 @@ func (s *sandbox) destroyBox(ctx context.Context) error {
 	return err
 }
 
-// lastLook keeps the box's usage, which cannot be asked for afterwards.
+// lastLook keeps the box's usage for the exec under way, because it can't be
+// asked for afterwards.
 func (s *sandbox) lastLook() {
+	s.mu.Lock()
+	needed := s.current != nil && s.last == nil
+	s.mu.Unlock()
+	if !needed {
+		return
+	}
 	usage := s.usage()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.info.State = usage, stateDestroying
+	s.last = &usage
 }
 
 // usage is what the box has used so far, or had used when it was destroyed; zero
 // when the driver can't tell.
 func (s *sandbox) usage() driver.Usage {
 	s.mu.Lock()
-	last, box, state := s.last, s.box, s.info.State
+	last := s.last
 	s.mu.Unlock()
-	meter, ok := box.(driver.Usager)
-	if !ok || state == stateDestroying {
-		return last
+	if last != nil {
+		return *last
+	}
+	meter, ok := s.box.(driver.Usager)
+	if !ok {
+		return driver.Usage{}
 	}
 	usage, err := meter.Usage()
 	if err != nil {
 		s.m.log.Warn("cannot read what a sandbox used", "id", s.id, "error", err)
-		return last
 	}
 	return usage
 }
@@ -236,19 +277,6 @@ func (s *sandbox) isGone() bool {
 	default:
 		return false
 	}
-}
-
-// usable tells whether nobody has begun to destroy the sandbox.
-func (s *sandbox) usable() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.info.State != stateDestroying
-}
-
-func (s *sandbox) exec() *firstStop {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current
 }
 
 // errGone is for whoever comes too late.

@@ -1,8 +1,10 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"syscall"
 	"time"
 
@@ -135,8 +137,9 @@ func (o outcome) judgeExited(r *api.ExecResult) error {
 }
 
 // judgeLost is for a program whose end nobody reported: its box or the channel
-// to it died.
+// to it died, or it was never started.
 func (o outcome) judgeLost(r *api.ExecResult) error {
+	var refused *guest.GuestError
 	switch {
 	case o.ranOutOfMemory():
 		o.blameMemory(r)
@@ -145,18 +148,23 @@ func (o outcome) judgeLost(r *api.ExecResult) error {
 		o.blamePIDs(r)
 		return nil
 	case o.Death != nil && o.Err != nil:
-		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its box died (%s): %w", orUnknown(o.Death.Detail), o.Err)
+		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its box died (%s): %w", detailOf(*o.Death), o.Err)
+	case errors.As(o.Err, &refused):
+		return api.Errorf(api.CodeInternal, "cannot start the program: because %w", refused)
 	case o.Err != nil:
 		return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its guest is lost: %w", o.Err)
 	}
 	return api.Errorf(api.CodeInternal, "cannot tell how the program ended: because its guest said nothing")
 }
 
-func orUnknown(detail string) string {
-	if detail == "" {
+// detailOf is a driver's word on the end of a box, in one line that is not too
+// long: it may hold a log, with what a guest had written into it.
+func detailOf(d driver.Death) string {
+	if d.Detail == "" {
 		return "its driver does not know why"
 	}
-	return detail
+	line := strings.Join(strings.Fields(d.Detail), " ")
+	return strings.ToValidUTF8(line[:min(len(line), 500)], "")
 }
 
 // ranOutOfMemory: the kernel ended the box or a process in it for memory. When

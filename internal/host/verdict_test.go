@@ -140,6 +140,8 @@ func TestJudgeInfra(t *testing.T) {
 		{"the box was killed by somebody else", outcome{Err: errors.New("EOF"), Death: &driver.Death{Killed: true}}, "died"},
 		{"the channel died", outcome{Err: errors.New("the guest hung up")}, "the guest hung up"},
 		{"forks refused do not explain a lost guest", outcome{Err: errors.New("EOF"), Usage: driver.Usage{ForkRefused: 3}}, "EOF"},
+		{"the guest refused to start it", outcome{Err: &guest.GuestError{Errno: syscall.EAGAIN, Text: `"no"`}}, "cannot start the program"},
+		{"the driver's log is clipped", outcome{Err: errors.New("EOF"), Death: &driver.Death{Detail: strings.Repeat("log\n\n", 1000)}}, "(log log log"},
 		{"nothing at all", outcome{}, "said nothing"},
 		{"a status that is no end", outcome{Report: &guest.ExitReport{Status: 0x137f}}, "0x137f"},
 	}
@@ -148,6 +150,9 @@ func TestJudgeInfra(t *testing.T) {
 			got, err := judge(tt.o)
 			if err == nil || api.CodeOf(err) != api.CodeInternal || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v, want an internal error that says %q", err, tt.says)
+			}
+			if err != nil && (len(err.Error()) > 700 || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("the text is no short line: %q", err)
 			}
 			if got.Verdict != "" {
 				t.Errorf("verdict %s beside the error", got.Verdict)

@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -31,11 +32,15 @@ func (w *Writer) AddTar(ctx context.Context, r io.Reader, keep Keep) error {
 		}
 		plain = unzip
 	}
-	archive := tar.NewReader(plain)
+	end := &zeroTail{r: plain}
+	archive := tar.NewReader(end)
 	for n := 0; ; n++ {
 		h, err := archive.Next()
+		if err == io.EOF && n > 0 && end.zeros < 512 {
+			err = io.ErrUnexpectedEOF // archive/tar forgives a missing end, we don't
+		}
 		if err == io.EOF {
-			return w.notEmpty(n)
+			return notEmpty(n)
 		}
 		if err != nil {
 			return readError(fmt.Sprintf("entry %d", n+1), err)
@@ -52,12 +57,29 @@ func (w *Writer) AddTar(ctx context.Context, r io.Reader, keep Keep) error {
 
 // notEmpty refuses a source that gave nothing: a tool that failed before its
 // first byte must not become a template.
-func (w *Writer) notEmpty(n int) error {
+func notEmpty(n int) error {
 	if n > 0 {
 		return nil
 	}
 	return api.Errorf(api.CodeInvalid, "cannot make an image: because the root filesystem is empty").
 		WithFix("name a tar file or directory that holds a root filesystem")
+}
+
+// zeroTail counts the zeros at the end of what was read: a whole archive ends in
+// at least a block of them.
+type zeroTail struct {
+	r     io.Reader
+	zeros int
+}
+
+func (z *zeroTail) Read(p []byte) (int, error) {
+	n, err := z.r.Read(p)
+	last := bytes.TrimRight(p[:n], "\x00")
+	if len(last) > 0 {
+		z.zeros = 0
+	}
+	z.zeros += n - len(last)
+	return n, err
 }
 
 func (w *Writer) addTarEntry(ctx context.Context, h *tar.Header, r io.Reader, keep Keep) error {

@@ -3,6 +3,7 @@ package template
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,10 +69,10 @@ func (d debian) run(ctx context.Context, scratch string, read func(ctx context.C
 		return fileError("make a directory in", scratch, err)
 	}
 	defer removeBuildDir(scratch, temp)
-	ctx, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(ctx)
 	defer stop()
 	out, feed := io.Pipe()
-	cmd := exec.CommandContext(ctx, d.tool, d.args()...)
+	cmd := exec.CommandContext(running, d.tool, d.args()...)
 	cmd.Env = buildEnv(temp)
 	cmd.Stdout = feed
 	log := &toolLog{progress: d.progress}
@@ -82,36 +83,40 @@ func (d debian) run(ctx context.Context, scratch string, read func(ctx context.C
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := runTool(cmd, scratch)
-		feed.CloseWithError(streamEnd(err))
+		if err != nil {
+			// A root filesystem that is cut short must not look complete.
+			feed.CloseWithError(fmt.Errorf("%w: %w", errTool, err))
+		}
+		feed.Close()
 		ended <- err
 	}()
 	readErr := read(ctx, out)
 	if readErr != nil {
 		stop()
+	} else {
+		_, _ = io.Copy(io.Discard, out) // tar pads its end: cutting that off would look like a failure
 	}
 	out.CloseWithError(readErr) // unblocks a tool that has more to say
 	runErr := <-ended
 	log.flush()
-	switch {
-	case ctx.Err() != nil && readErr == nil:
+	if ctx.Err() != nil {
 		return api.Errorf(api.CodeCancelled, "cannot go on building: %w", context.Cause(ctx))
-	case runErr != nil && api.CodeOf(readErr) != api.CodeCancelled && log.failure() != "":
-		return api.Errorf(api.CodeUnavailable, "cannot install the packages: because mmdebstrap says %q", log.failure()).
-			WithFix("check the network and the names of the packages, or choose other sources with --suite and --mirror")
-	case readErr == nil && runErr != nil:
-		return api.Errorf(api.CodeUnavailable, "cannot install the packages: because mmdebstrap ended with %w", runErr).
-			WithFix("run it with --verbose to see what it says")
+	}
+	if runErr != nil && (readErr == nil || errors.Is(readErr, errTool)) {
+		return toolError(runErr, log.failure())
 	}
 	return readErr
 }
 
-// streamEnd makes a failed tool's stream end in an error: a root filesystem that
-// is cut short must not look complete.
-func streamEnd(err error) error {
-	if err != nil {
-		return fmt.Errorf("mmdebstrap failed: %w", err)
+// errTool marks the end of a stream whose writer failed.
+var errTool = errors.New("mmdebstrap failed")
+
+func toolError(err error, said string) error {
+	if said == "" {
+		said = err.Error()
 	}
-	return io.EOF
+	return api.Errorf(api.CodeUnavailable, "cannot install the packages: because mmdebstrap says %q", said).
+		WithFix("check the network and the names of the packages, or choose other sources with --suite and --mirror")
 }
 
 // buildEnv passes on what a download needs and nothing else of our environment.

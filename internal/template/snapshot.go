@@ -168,8 +168,9 @@ func (c *Catalog) bakeSnapshot(ctx context.Context, t Template, d driver.Driver,
 		return err
 	}
 	c.log.Info("baked", "template", t.Name, "kind", key.Kind, "driver", key.Driver, "bytes", m.Bytes(), "ms", m.TookMS)
+	err = c.useSnapshot(ctx, dir, key) // held, so that the sweep spares it
 	c.sweep(ctx)
-	return c.useSnapshot(ctx, dir, key)
+	return err
 }
 
 // sumFiles syncs and sums the files that a driver wrote.

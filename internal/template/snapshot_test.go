@@ -17,7 +17,6 @@ import (
 )
 
 // counted is the fake driver with a key of the test's choice; it counts boxes.
-
 type counted struct {
 	*fake.Driver
 	key   string
@@ -259,7 +258,7 @@ func TestBakeOfAMissingModule(t *testing.T) {
 	tm := buildTar(t, c, "mine")
 	rec, err := c.record(tm.Digest)
 	must(t, err)
-	// The fake runs the argument after -c, and 3 is how it says no.
+	// The fake driver runs the argument after -c in its own small language.
 	python := rec.Languages["python"]
 	python.Argv = []string{"sh", "-c", "stderr ModuleNotFoundError: no numpy\nexit 1"}
 	rec.Languages["python"] = python

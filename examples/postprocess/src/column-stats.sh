@@ -1,22 +1,21 @@
 #!/bin/sh
-# min, max, mean and median of each numeric column of a TSV file
+# n, min, max, mean and median of each column of a TSV file; text columns give null
 set -eu
-cd /work
-columns=$(head -n 1 data.tsv | awk -F'\t' '{ print NF }')
 
-out='{'
-i=1
-while [ "$i" -le "$columns" ]; do
-	name=$(head -n 1 data.tsv | cut -f "$i")
-	stats=$(tail -n +2 data.tsv | cut -f "$i" | grep -E '^-?[0-9]+(\.[0-9]+)?$' | LC_ALL=C sort -n | awk '
-		{ v[NR] = $1; sum += $1 }
-		END {
-			if (!NR) { print "null"; exit }
-			median = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-			printf "{\"n\":%d,\"min\":%s,\"max\":%s,\"mean\":%.3f,\"median\":%g}", NR, v[1], v[NR], sum / NR, median
-		}')
-	[ "$i" -gt 1 ] && out="$out,"
-	out="$out\"$name\":$stats"
-	i=$((i + 1))
-done
-echo "$out}" > result.json
+awk -F'\t' '
+	NR == 1 { for (i = 1; i <= NF; i++) print i "\tname\t" $i; next }
+	{ for (i = 1; i <= NF; i++) if ($i ~ /^-?[0-9]+(\.[0-9]+)?$/) print i "\tvalue\t" $i }
+' /work/data.tsv | LC_ALL=C sort -t '	' -k1,1n -k2,2 -k3,3n | awk -F'\t' '
+	function flush() {
+		if (name == "") return
+		printf "%s\"%s\":", sep, name
+		sep = ","
+		if (!n) { printf "null"; return }
+		median = n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+		printf "{\"n\":%d,\"min\":%s,\"max\":%s,\"mean\":%.3f,\"median\":%g}", n, v[1], v[n], sum / n, median
+	}
+	BEGIN { printf "{" }
+	$2 == "name" { flush(); name = $3; n = sum = 0; next }
+	{ v[++n] = $3; sum += $3 }
+	END { flush(); print "}" }
+' > /work/result.json

@@ -18,7 +18,7 @@ type UI interface {
 	Notice(text string)
 	// Item tells of a result.
 	Item(r api.ItemResult)
-	// Progress tells how far the run is. It is called about once a second; asked
+	// Progress tells how far the run is. It is called some times a second; asked
 	// means that somebody wants to know now.
 	Progress(s Snapshot, asked bool)
 	// End tells how the run ended.
@@ -28,13 +28,13 @@ type UI interface {
 // plainEvery is how often plain output says how far the run is.
 const plainEvery = 10 * time.Second
 
-// NewPlain prints lines, one in ten seconds.
-func NewPlain(w io.Writer) UI { return &plain{w: w} }
+// NewPlain prints lines, one in ten seconds, and the report at the end.
+func NewPlain(w, report io.Writer) UI { return &plain{w: w, report: report} }
 
 type plain struct {
-	w    io.Writer
-	mu   sync.Mutex
-	last time.Time
+	w, report io.Writer
+	mu        sync.Mutex
+	last      time.Time
 }
 
 func (p *plain) Notice(text string) {
@@ -60,17 +60,20 @@ func (p *plain) Progress(s Snapshot, asked bool) {
 func (p *plain) End(s Summary) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Report(p.w)
+	s.Report(p.report)
 }
 
-// NewLive keeps one line of a terminal up to date. width asks how wide that is.
-func NewLive(w io.Writer, width func() int) UI { return &live{w: w, width: width} }
+// NewLive keeps one line of a terminal up to date, and prints the report at the
+// end. width asks how wide the terminal is.
+func NewLive(w, report io.Writer, width func() int) UI {
+	return &live{w: w, report: report, width: width}
+}
 
 type live struct {
-	w     io.Writer
-	width func() int
-	mu    sync.Mutex
-	shown bool
+	w, report io.Writer
+	width     func() int
+	mu        sync.Mutex
+	shown     bool
 }
 
 // clearLine takes the cursor to the start of the line and empties it.
@@ -113,16 +116,17 @@ func (l *live) End(s Summary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clear()
-	s.Report(l.w)
+	s.Report(l.report)
 }
 
-// NewEvents prints one JSON object a line: {"event":"progress",…}, "item",
-// "notice" and, last, "end".
+// NewEvents prints one JSON object a line: {"event":"progress",…} once a second,
+// "item", "notice" and, last, "end".
 func NewEvents(w io.Writer) UI { return &events{w: w} }
 
 type events struct {
-	w  io.Writer
-	mu sync.Mutex
+	w    io.Writer
+	mu   sync.Mutex
+	last time.Time
 }
 
 func (e *events) Notice(text string) {
@@ -145,7 +149,16 @@ func (e *events) Item(r api.ItemResult) {
 	}{"item", r.CustomID, r.Verdict, r.OK, len(r.Attempts), r.Usage, r.Error})
 }
 
-func (e *events) Progress(s Snapshot, _ bool) {
+func (e *events) Progress(s Snapshot, asked bool) {
+	e.mu.Lock()
+	due := asked || s.Updated.Sub(e.last) >= time.Second
+	if due {
+		e.last = s.Updated
+	}
+	e.mu.Unlock()
+	if !due {
+		return
+	}
 	e.print(struct {
 		Event string `json:"event"`
 		Snapshot
