@@ -28,7 +28,7 @@ type SandboxSpec struct {
 // SandboxInfo describes a sandbox that exists.
 type SandboxInfo struct {
 	ID        string    `json:"id"`
-	State     string    `json:"state"` // creating, running, destroying
+	State     string    `json:"state"` // creating, running, destroying; orphan when its owner died
 	Template  string    `json:"template"`
 	Digest    string    `json:"digest"` // of the template's root filesystem
 	Isolation Rung      `json:"isolation"`

@@ -15,10 +15,11 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.o.Out.Make(); err != nil {
 		return err
 	}
-	var err error
-	if r.store, err = r.o.OpenJournal(ctx, r.o.Out.Journal()); err != nil {
+	journal, err := r.o.OpenJournal(ctx, r.o.Out.Journal())
+	if err != nil {
 		return err
 	}
+	r.store = journal
 	if r.o.Input == "-" {
 		var resumed bool
 		if r.input, resumed, err = r.o.Out.SpoolInput(r.o.Stdin); err != nil {

@@ -51,7 +51,12 @@ func reasonOf(err error) *api.Error {
 	if api.CodeOf(err) == api.CodeNotFound {
 		return api.Errorf(api.CodeNotFound, "cannot take /work/result.json: because the program exited 0 without writing it").WithFix(resultFix)
 	}
-	return api.Errorf(api.CodeInvalid, "cannot take /work/result.json: because %w", err).WithFix(resultFix)
+	// What the host could not do is said already: only its reason is news.
+	why := err.Error()
+	if _, reason, ok := strings.Cut(why, "because "); ok {
+		why = reason
+	}
+	return api.Errorf(api.CodeInvalid, "cannot take /work/result.json: because %s", why).WithFix(resultFix)
 }
 
 // itemResult is the line of results.jsonl for an item whose last attempt this was.

@@ -46,6 +46,7 @@ func runGC(ctx context.Context, env *Env, dryRun bool) (err error) {
 		return err
 	}
 	if env.JSON {
+		report.Boxes = append([]host.Leftover{}, report.Boxes...) // [] and not null
 		err = writeJSON(env.Stdout, report)
 	} else {
 		err = printGC(env.Stdout, report)
@@ -75,6 +76,10 @@ func printGC(w io.Writer, r host.Report) error {
 	if r.DryRun {
 		did, n = "would be removed", len(r.Boxes)
 	}
-	_, err := fmt.Fprintf(w, "%d %s (%d dead processes)\n", n, did, r.Owners)
+	foreign := ""
+	if r.Foreign > 0 {
+		foreign = fmt.Sprintf("; %d left alone, which another state directory may own", r.Foreign)
+	}
+	_, err := fmt.Fprintf(w, "%d %s (%d dead processes)%s\n", n, did, r.Owners, foreign)
 	return err
 }

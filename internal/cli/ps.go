@@ -43,7 +43,16 @@ func runPs(env *Env) error {
 	fmt.Fprintln(t, "SANDBOX\tSTATE\tTEMPLATE\tISOLATION\tAGE\tLEFT\tPID")
 	for _, s := range list {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.ID, s.State, s.Template, s.Isolation,
-			time.Since(s.CreatedAt).Round(time.Second), max(0, time.Until(s.Deadline)).Round(time.Second), s.OwnerPID)
+			span(s.CreatedAt, time.Now()), span(time.Now(), s.Deadline), s.OwnerPID)
 	}
 	return t.Flush()
+}
+
+// span is how long it is from one time to another, at least 0; "-" when either
+// is not known.
+func span(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return "-"
+	}
+	return max(0, to.Sub(from)).Round(time.Second).String()
 }

@@ -162,6 +162,7 @@ func (m *Manager) start(ctx context.Context, p plan, dir string, g *grant) (*san
 func (m *Manager) boot(ctx context.Context, p plan, dir string, g *grant, pooled bool) (*sandbox, error) {
 	s := m.newSandbox(p, g, dir != "", pooled)
 	if err := m.journal.write(s.record()); err != nil {
+		_ = m.journal.remove(s.id) // what was begun of it
 		g.release()
 		return nil, err
 	}

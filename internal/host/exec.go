@@ -132,7 +132,7 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	script := insidePath(spec.Script)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.warm != "" && (spec.Language == "" || spec.Language == s.warm) {
+	if s.warm != "" && (spec.Language == "" || spec.Language == s.warm) && !configuresInterpreter(spec.Env) {
 		r.Flags, r.Argv = guest.ExecWarm, []string{script}
 		if !s.reuse {
 			s.warm = "" // it runs the script in place and ends with it
@@ -145,6 +145,17 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	}
 	r.Argv = append(slices.Clone(language.Argv), fromCwd(insidePath(r.Cwd), script))
 	return r, nil
+}
+
+// configuresInterpreter: variables that Python reads when it starts have no effect
+// on one that has started, so a program that sets one gets a cold interpreter.
+func configuresInterpreter(env map[string]string) bool {
+	for k := range env {
+		if strings.HasPrefix(k, "PYTHON") {
+			return true
+		}
+	}
+	return false
 }
 
 // fromCwd names a file by its path from the working directory when it is below

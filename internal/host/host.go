@@ -37,7 +37,8 @@ type Sandbox interface {
 	Get(ctx context.Context, path string, max int64, w io.Writer) (api.FileInfo, error)
 	// List describes one directory, at most max names.
 	List(ctx context.Context, dir string, max int) ([]api.FileInfo, error)
-	// Exec runs one program to its end, or to its limits.
+	// Exec runs one program to its end, or to its limits. A program that had to be
+	// ended takes the sandbox with it: afterwards it is gone, as after Destroy.
 	Exec(ctx context.Context, spec api.ExecSpec, io Stdio) (api.ExecResult, error)
 	// Reset makes a sandbox ready for another program of the same trust domain:
 	// processes killed, writable places emptied. CodeUnsupported if it was not
@@ -48,8 +49,9 @@ type Sandbox interface {
 }
 
 // Stdio connects a program's streams. Nil Stdin is empty; nil writers discard.
-// A writer's error counts as the caller's wish to stop: the program is killed
-// and the verdict is cancelled.
+// An error of one of them counts as the caller's wish to stop: the program is
+// killed and the verdict is cancelled. A writer that blocks holds back the
+// program, and holds up Exec even when a limit has ended it.
 type Stdio struct {
 	Stdin  io.Reader
 	Stdout io.Writer

@@ -23,32 +23,31 @@ type record struct {
 // box's first kernel object and removed after the last one is gone, so that
 // whatever this process leaves behind when it is killed can be found.
 //
-// Nothing is synced to the disk. What has to be survived is the death of this
-// process, and the page cache does; a crash of the machine takes the boxes with
-// it, and records that outlive it are harmless.
+// What has to be survived is the death of this process, and the page cache does:
+// nothing is synced to the disk. A crash of the machine takes the boxes with it,
+// and records that outlive it are harmless.
 type journal struct{ dir string }
-
-// tempPrefix begins the name of a record that is being written.
-const tempPrefix = ".tmp-"
 
 func (o *owner) journal() journal {
 	return journal{filepath.Join(o.dir, boxesDirName)}
 }
 
-// write puts a record in place in one step: there is never a part of one.
+// write makes or changes a record, in place and with a single write. A rename
+// over the old one would have a disk filesystem write it out at once, which takes
+// milliseconds of each sandbox's start. Should the process be killed between
+// making the file and filling it, its name is all that recovery needs; and what
+// is left of a longer old record after a new one is not read.
 func (j journal) write(r record) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return badJournal(r.Info.ID, err)
 	}
-	// One writer a box, so the temporary name needs no more than the id.
-	temp := filepath.Join(j.dir, tempPrefix+r.Info.ID)
-	if err := os.WriteFile(temp, b, 0o600); err != nil {
-		os.Remove(temp)
+	f, err := os.OpenFile(j.path(r.Info.ID), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
 		return badJournal(r.Info.ID, err)
 	}
-	if err := os.Rename(temp, j.path(r.Info.ID)); err != nil {
-		os.Remove(temp)
+	defer f.Close()
+	if _, err := f.WriteAt(b, 0); err != nil {
 		return badJournal(r.Info.ID, err)
 	}
 	return nil
@@ -64,25 +63,16 @@ func (j journal) remove(id string) error {
 
 // removeDir removes the journal itself, unless a record is left in it.
 func (j journal) removeDir() error {
-	entries, err := os.ReadDir(j.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err := os.Remove(j.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			os.Remove(filepath.Join(j.dir, e.Name()))
-		}
-	}
-	return os.Remove(j.dir)
+	return nil
 }
 
 func (j journal) path(id string) string { return filepath.Join(j.dir, id+".json") }
 
-// read gives all records. One that cannot be read keeps its id, from the file's
-// name, and has no driver. Temporary files are skipped: their boxes never began.
+// read gives all records. One that cannot be read, or that is being made, has its
+// id, from the file's name, and no driver.
 func (j journal) read() ([]record, error) {
 	entries, err := os.ReadDir(j.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,17 +87,25 @@ func (j journal) read() ([]record, error) {
 		if !ok {
 			continue
 		}
-		b, err := os.ReadFile(j.path(id))
+		r, err := j.readOne(id)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // destroyed meanwhile
 		}
-		var r record
-		if err != nil || json.Unmarshal(b, &r) != nil || r.Handle.ID != id {
+		if err != nil || r.Handle.ID != id || r.Info.ID != id {
 			r = record{Info: api.SandboxInfo{ID: id}, Handle: driver.Handle{ID: id}}
 		}
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+func (j journal) readOne(id string) (r record, err error) {
+	f, err := os.Open(j.path(id))
+	if err != nil {
+		return r, err
+	}
+	defer f.Close()
+	return r, json.NewDecoder(f).Decode(&r)
 }
 
 func badJournal(id string, err error) error {

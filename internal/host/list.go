@@ -40,6 +40,9 @@ func ListAll(stateDir string) ([]api.SandboxInfo, error) {
 			return nil, err
 		}
 		for _, r := range records {
+			if r.Info.Driver == "" {
+				continue // it is being made
+			}
 			if dead != nil {
 				r.Info.State = stateOrphan
 			}

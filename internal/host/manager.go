@@ -170,6 +170,7 @@ func (m *Manager) JournalBox(h driver.Handle) (done func(), err error) {
 	}
 	info := api.SandboxInfo{ID: h.ID, State: stateCreating, Driver: h.Driver, CreatedAt: time.Now(), OwnerPID: os.Getpid()}
 	if err := m.journal.write(record{Info: info, Handle: h}); err != nil {
+		_ = m.journal.remove(h.ID) // what was begun of it
 		end()
 		return nil, err
 	}

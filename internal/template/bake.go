@@ -80,8 +80,8 @@ func (s bakeSpec) warmAndKeep(ctx context.Context, box driver.Box, dir string) e
 		return err
 	}
 	if report != (guest.ExitReport{}) {
-		return api.Errorf(api.CodeInternal, "cannot bake the template %s: because its interpreter ended instead of waiting: %q", s.t.Name, said.String()).
-			WithFix("check that the modules of --warm exist in it: 'brig template inspect %s'", s.t.Name)
+		return api.Errorf(api.CodeInvalid, "cannot bake the template %s: because its interpreter ended instead of waiting: %q", s.t.Name, said.lastLine()).
+			WithFix("warm only modules that are in it, or add their packages: brig template build NAME --from python --packages … --warm …")
 	}
 	if err := keeper.Snapshot(ctx, dir, false); err != nil {
 		return fmt.Errorf("cannot keep the baked template %s: %w", s.t.Name, err)
@@ -120,4 +120,5 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string { return strings.TrimSpace(string(t.b)) }
+// lastLine is where Python says what went wrong.
+func (t *tail) lastLine() string { return lastLine(t.b) }

@@ -53,11 +53,16 @@ type debian struct {
 }
 
 func (d debian) args() []string {
-	args := []string{"--variant=essential", "--format=tar", "--mode=root", `--aptopt=Acquire::Retries "3"`, "--include=" + strings.Join(d.packages, ",")}
+	mode := "--mode=root"
 	if os.Geteuid() != 0 {
-		args[2] = "--mode=unshare"
+		mode = "--mode=unshare"
 	}
-	return append(append(args, d.suite, "-"), d.mirrors...)
+	args := []string{
+		"--variant=essential", "--format=tar", mode, `--aptopt=Acquire::Retries "3"`,
+		"--dpkgopt=force-unsafe-io", // it works in a directory that is thrown away
+		"--include=" + strings.Join(d.packages, ","), d.suite, "-",
+	}
+	return append(args, d.mirrors...)
 }
 
 // run starts mmdebstrap and hands its output to read. When it returns, no
@@ -157,6 +162,7 @@ func (t *toolLog) flush() { t.say(string(t.line)); t.line = nil }
 
 func (t *toolLog) say(line string) {
 	switch {
+	case strings.Contains(line, "tempdir"): // ours, and nobody's concern
 	case strings.HasPrefix(line, "I: "):
 		t.progress(strings.TrimPrefix(line, "I: "))
 	case strings.HasPrefix(line, "E: ") && len(t.errors) < 20:

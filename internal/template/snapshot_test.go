@@ -264,7 +264,7 @@ func TestBakeOfAMissingModule(t *testing.T) {
 	rec.Languages["python"] = python
 	must(t, c.writeJSON(c.recordPath(tm.Digest), rec))
 	_, err = c.Snapshot(t.Context(), tm, d, OneShot, api.DefaultLimits())
-	wantCode(t, err, api.CodeInternal, "--warm")
+	wantCode(t, err, api.CodeInvalid, "--warm")
 	if err == nil || !strings.Contains(err.Error(), "no numpy") {
 		t.Errorf("error %v", err)
 	}

@@ -39,15 +39,24 @@ func acquire(path string) (*os.File, error) {
 	return f, nil
 }
 
+// smallValue is what an update may have that can use half of the reserve.
+const smallValue = 64 << 10
+
 // room says whether n more bytes can be written without touching the reserve.
 // A record is written once, and a block of the stream may be rewritten beside
-// itself to make it compact, so twice the bytes are asked for.
-func (s *Store) room(n int) error {
+// itself to make it compact, so twice the bytes are asked for. A small update
+// may use half of the reserve: what was begun can then be noted as ended, or as
+// not begun, when nothing new fits any more.
+func (s *Store) room(n int, update bool) error {
+	reserve := s.reserve
+	if update && n <= smallValue {
+		reserve /= 2
+	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(s.dir, &fs); err != nil {
 		return dirError(s.dir, err)
 	}
-	free, need := int64(fs.Bavail)*fs.Bsize, s.reserve+2*int64(n)
+	free, need := int64(fs.Bavail)*fs.Bsize, reserve+2*int64(n)
 	if free >= need {
 		return nil
 	}

@@ -96,7 +96,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context, log *slog.Logger) error {
-	if err := s.room(0); err != nil {
+	if err := s.room(0, false); err != nil {
 		return err
 	}
 	broken, fail := context.WithCancelCause(context.Background())
@@ -148,7 +148,7 @@ func (s *Store) publish(ctx context.Context, key string, value []byte, rev uint6
 	if err := s.ready(ctx); err != nil {
 		return 0, err
 	}
-	if err := s.room(len(value)); err != nil {
+	if err := s.room(len(value), rev != 0); err != nil {
 		return 0, err
 	}
 	// JetStream does not answer a write that the disk refused.
@@ -272,7 +272,7 @@ func (s *Store) classify(err error, what string) error {
 	if cause := context.Cause(s.broken); cause != nil {
 		err = cause
 	}
-	if full := s.room(0); full != nil {
+	if full := s.room(0, false); full != nil {
 		return full
 	}
 	if strings.Contains(err.Error(), unix.ENOSPC.Error()) || strings.Contains(err.Error(), unix.EDQUOT.Error()) {
