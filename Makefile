@@ -12,7 +12,7 @@ LDFLAGS := -X github.com/brigdev/brig/internal/cli.buildVersion=$(VERSION) \
 export CGO_ENABLED := 0
 
 FUZZTIME ?= 60s
-BENCHFLAGS ?=
+BENCHFLAGS ?= -o bench/results/latest.json
 
 .PHONY: help build setup demo test check bench fuzz soak clean
 
@@ -35,12 +35,13 @@ check: ## formatting, vet and the rules of the repository, without sandboxes
 	scripts/check
 
 bench: setup ## measure, and write a report to bench/results/
+	mkdir -p bench/results
 	bin/brig bench $(BENCHFLAGS)
 
 fuzz: ## run every fuzz target for FUZZTIME each (default 60s)
 	scripts/fuzz $(FUZZTIME)
 
-soak: setup ## kill and restart a batch of 2,000 items again and again
+soak: setup ## kill and restart a batch over and over; stream 50,000 items
 	scripts/soak
 
 clean: ## remove what these targets made in the tree

@@ -79,7 +79,7 @@ func TestInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	input, _ := json.Marshal(map[string]any{
-		"paths": []string{secret, "/var/lib/brig", "/run/brig", "/etc/hostname", "/etc/machine-id", "/boot"},
+		"paths": []string{secret, "/var/lib/brig", "/run/brig", "/etc/hostname", "/etc/machine-id"},
 		"port":  tcp.Addr().(*net.TCPAddr).Port, "abstract": abstract,
 	})
 	for _, template := range []string{"python", "host"} {

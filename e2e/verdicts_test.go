@@ -37,12 +37,16 @@ bad = [os.waitpid(k, 0)[1] for k in kids]
 raise SystemExit(1 if any(bad) else 0)`, want: api.OOM, timeout: 60},
 	{id: "fill-tmp", code: "f = open('/tmp/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", want: api.DiskFull},
 	{id: "fill-work", code: "f = open('/work/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", want: api.DiskFull},
-	{id: "fill-shm", code: "f = open('/dev/shm/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", want: api.OOM},
+	{id: "fill-shm", code: "f = open('/dev/shm/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", want: api.DiskFull},
+	{id: "shared-memory", code: "from multiprocessing import shared_memory, Lock\nLock()\ns = shared_memory.SharedMemory(create=True, size=1 << 20)\ns.buf[5] = 7\ns.close(); s.unlink()" + finish, want: api.OK},
+	{id: "multiprocessing", code: "from multiprocessing import Pool\nif __name__ == '__main__':\n    with Pool(3) as p: assert sum(p.map(abs, range(100))) == 4950\n    open('/work/result.json','w').write('{}')", want: api.OK},
+	{id: "million-inodes", code: "import os\nfor i in range(1000000): os.close(os.open('/work/%d' % i, os.O_CREAT))" + finish, want: api.Timeout, timeout: 5},
 	{id: "fork-bomb", language: "sh", code: "bomb() { bomb | bomb & }; bomb; wait; sleep 60", want: api.PIDs, timeout: 5},
 	{id: "fork-until-refused", code: `
-import os, time
+import os
 while True:
-    if os.fork() == 0: time.sleep(60); os._exit(0)`, want: api.PIDs},
+    if os.fork() == 0: os.execvp("sleep", ["sleep", "60"])`, want: api.PIDs, timeout: 60},
+	{id: "heavy-forks", code: "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60); os._exit(0)", want: api.OOM, timeout: 60},
 	{id: "thread-bomb", code: "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()", want: api.PIDs},
 	{id: "endless-stdout", code: "while True: print('x' * 1000)", want: api.OutputLimit},
 	{id: "endless-yes", language: "sh", code: "yes", want: api.OutputLimit},

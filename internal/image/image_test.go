@@ -266,6 +266,29 @@ func TestLaterWins(t *testing.T) {
 	}
 }
 
+func TestClampTimes(t *testing.T) {
+	path, _, err := build(t, Limits{}, func(w *Writer) error {
+		w.ClampTimes(when)
+		older := file("/older", "")
+		older.MTime = when.Add(-time.Second)
+		if w.Has("/older") {
+			t.Error("it has what was not put")
+		}
+		if err := w.AddContents(t.Context(), []Content{file("/new", ""), older}); err != nil {
+			return err
+		}
+		if !w.Has("older") || w.Has("/older/x") || w.Has("../older") {
+			t.Error("it does not know what it has")
+		}
+		return nil
+	})
+	must(t, err)
+	got := read(t, path)
+	if got["/new"].MTime != Epoch.Unix() || got["/older"].MTime != when.Unix()-1 {
+		t.Errorf("new %d, older %d", got["/new"].MTime, got["/older"].MTime)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

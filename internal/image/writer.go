@@ -166,7 +166,7 @@ func Digest(ctx context.Context, f *os.File) (string, int64, error) {
 	src := &source{ctx: ctx, r: io.NewSectionReader(f, 0, 1<<62)}
 	n, err := io.CopyBuffer(h, src, make([]byte, 256<<10))
 	if err != nil {
-		return "", 0, fmt.Errorf("cannot read %s: %w", f.Name(), err)
+		return "", 0, fmt.Errorf("cannot read the whole of %s: %w", f.Name(), err)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), n, nil
 }

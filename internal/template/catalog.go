@@ -109,6 +109,9 @@ func (c *Catalog) Resolve(ctx context.Context, name string) (Template, error) {
 		if err == nil {
 			err = c.intact(ctx, c.imagePath(rec.Digest), rec.Digest, rec.Bytes)
 		}
+		if api.CodeOf(err) == api.CodeCancelled {
+			return Template{}, err
+		}
 		if err != nil {
 			return Template{}, c.damaged(name, err.Error())
 		}

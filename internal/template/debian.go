@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -117,6 +118,10 @@ func (d debian) run(ctx context.Context, scratch string, read func(ctx context.C
 var errTool = errors.New("mmdebstrap failed")
 
 func toolError(err error, said string) error {
+	if errors.Is(err, syscall.EPERM) {
+		return api.Errorf(api.CodeUnavailable, "cannot start mmdebstrap: because this container may make no namespaces: %w", err).
+			WithFix("build outside of the container, or bring a finished root filesystem: --from rootfs.tar")
+	}
 	if said == "" {
 		said = err.Error()
 	}

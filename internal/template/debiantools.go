@@ -36,6 +36,7 @@ func findMmdebstrap(ctx context.Context, o BuildOptions, progress func(string)) 
 		progress("apt-get " + strings.Join(args, " "))
 		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // a kill would leave dpkg's database half-written
 		out, err := cmd.CombinedOutput()
 		if path, found := exec.LookPath("mmdebstrap"); found == nil {
 			return path, nil

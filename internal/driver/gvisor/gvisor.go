@@ -17,11 +17,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -113,9 +114,13 @@ func (d *Driver) Name() string { return Name }
 func (d *Driver) Rung() api.Rung { return api.RungGVisor }
 
 // SnapshotKey implements driver.SnapshotKeyer: a snapshot loads only into the
-// same build of the sentry, on a host with the same CPU features and count.
+// same build of the sentry, with the same description of the box, on a host with
+// the same CPU features and count.
 func (d *Driver) SnapshotKey() string {
-	return sentryVersion() + " " + runtime.GOARCH + " disk=" + strconv.FormatBool(d.onDisk) + " cpus=" + cpuCount() + " features=" + cpuFeatures()
+	spec, _ := json.Marshal(ociSpec(driver.BoxSpec{}, "")) // the part that all boxes share
+	sum := sha256.Sum256(spec)
+	return fmt.Sprintf("%s %s spec=%x disk=%t cpus=%s features=%s",
+		sentryVersion(), runtime.GOARCH, sum[:8], d.onDisk, cpuCount(), cpuFeatures())
 }
 
 // Find implements driver.Driver. Boxes die with the process that made them.

@@ -18,11 +18,18 @@ var agentCaps = []string{
 	"CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_CHROOT",
 }
 
+// shmSize is what others give to /dev/shm by default, too.
+const shmSize = "67108864"
+
 // ociSpec describes the box to the sentry. Restore compares most of it with the
 // snapshot's, so nothing that differs between two sandboxes of one template may
 // be in here, except the host name.
 func ociSpec(spec driver.BoxSpec, emptyRoot string) *specs.Spec {
-	mounts := []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}}
+	mounts := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		// For POSIX shared memory and semaphores; it counts as memory.
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=1777", "size=" + shmSize}},
+	}
 	for _, b := range spec.Root.Binds {
 		mounts = append(mounts, specs.Mount{Destination: b.Target, Type: "bind", Source: b.Source, Options: []string{"rbind", "ro"}})
 	}
