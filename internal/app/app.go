@@ -45,10 +45,12 @@ func (a *App) open(ctx context.Context, o Options) (err error) {
 	if err := prepareDirs(o); err != nil {
 		return err
 	}
-	if a.Templates, err = template.Open(ctx, o.DataDir, template.Options{Log: o.Log}); err != nil {
+	var manager *host.Manager // the boxes that a bake makes are journalled like any other
+	journal := func(h driver.Handle) (func(), error) { return manager.JournalBox(h) }
+	if a.Templates, err = template.Open(ctx, o.DataDir, template.Options{Log: o.Log, Journal: journal}); err != nil {
 		return err
 	}
-	manager, err := host.NewManager(host.Config{
+	manager, err = host.NewManager(host.Config{
 		Drivers: a.Drivers, Templates: a.Templates, StateDir: o.StateDir,
 		AllowUnsafe: o.Unsafe, PoolSize: o.PoolSize, Log: o.Log,
 	})

@@ -8,6 +8,7 @@ const (
 	recorded                  // the journal has a record of it
 	done                      // the journal has its result, which stands
 	lost                      // it was dispatched before, without an outcome
+	suspect                   // it was so more than once
 	queued                    // it was dispatched in this run, or passed over for good
 )
 
@@ -16,18 +17,40 @@ type index map[key]flag
 
 func (x index) set(k key, f flag) { x[k] |= f }
 
-// pending tells whether an item is to be dispatched: fresh ones first, those
-// that were lost before when everything else is done.
-func (x index) pending(k key, lostOnes bool) bool {
+// round is one of the passes in which items are dispatched. An item that kills
+// its brig must keep no other from its result, and take no other with it: those
+// that were lost come when all others are done, and those that were lost more
+// than once run alone.
+type round int
+
+const (
+	fresh round = iota
+	lostOnce
+	suspects
+	rounds
+)
+
+// in tells whether an item is to be dispatched in a round.
+func (x index) in(n round, k key) bool {
 	f := x[k]
-	return f&selected != 0 && f&(done|queued) == 0 && (f&lost != 0) == lostOnes
+	if f&selected == 0 || f&(done|queued) != 0 {
+		return false
+	}
+	switch {
+	case f&suspect != 0:
+		return n == suspects
+	case f&lost != 0:
+		return n == lostOnce
+	}
+	return n == fresh
 }
 
-func (x index) count(f flag) (n int64) {
-	for _, have := range x {
-		if have&f == f {
-			n++
+// any tells whether a round has items.
+func (x index) any(n round) bool {
+	for k := range x {
+		if x.in(n, k) {
+			return true
 		}
 	}
-	return n
+	return false
 }

@@ -131,14 +131,19 @@ func (l *lease) withdraw(ctx context.Context, cause error) error {
 		l.rec.Lost = 0
 		value = nil
 	}
-	if err := l.write(ctx, value); err != nil {
-		l.w.o.Log.Debug("a dispatch could not be withdrawn", "custom_id", l.rec.ID, "error", err)
-	}
+	l.undo(ctx, value)
 	var mine ours
 	if errors.As(cause, &mine) {
 		return mine
 	}
 	return errAbandoned
+}
+
+// undo leaves value in the journal, or the record as it is now.
+func (l *lease) undo(ctx context.Context, value []byte) {
+	if err := l.write(ctx, value); err != nil {
+		l.w.o.Log.Warn("a dispatch could not be withdrawn and counts as one that killed brig", "custom_id", l.rec.ID, "error", err)
+	}
 }
 
 // finish writes the result: to the journal, where it is durable and can be
@@ -152,6 +157,10 @@ func (l *lease) finish(ctx context.Context, o outcome) error {
 	replaced := l.rec.Line != nil
 	l.rec = record{ID: l.rec.ID, Done: true, Line: line}
 	if err := l.write(ctx, nil); err != nil {
+		// A full disk may have room for the little that makes the item run again.
+		l.w.tracker.Abandon()
+		l.rec = record{ID: l.rec.ID}
+		l.undo(ctx, l.before)
 		return err
 	}
 	return l.w.ended(result, line, replaced)
@@ -167,14 +176,16 @@ func (l *lease) write(ctx context.Context, value []byte) error {
 			return ours{err}
 		}
 	}
-	if l.rev == 0 {
-		l.rev, err = l.w.store.Create(ctx, l.job.key.String(), value)
+	rev := l.rev
+	if rev == 0 {
+		rev, err = l.w.store.Create(ctx, l.job.key.String(), value)
 	} else {
-		l.rev, err = l.update(ctx, value)
+		rev, err = l.update(ctx, value)
 	}
 	if err != nil {
 		return ours{err}
 	}
+	l.rev = rev
 	return nil
 }
 

@@ -305,4 +305,3 @@ func TestHugeResult(t *testing.T) {
 		t.Errorf("%s with %d bytes of stdout, truncated %v", got.Verdict, len(got.Stdout), got.Truncated.Stdout)
 	}
 }
-

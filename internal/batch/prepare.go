@@ -120,6 +120,9 @@ func (r *run) recall(k key, rec record) error {
 	if rec.Lost > 0 {
 		r.plan.index.set(k, lost)
 	}
+	if rec.Lost > 1 {
+		r.plan.index.set(k, suspect)
+	}
 	if !rec.Done {
 		return nil
 	}

@@ -159,7 +159,7 @@ func (b *Box) awaitControl(ctx context.Context, ready *os.File) error {
 func (b *Box) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, b.kill)
 	defer stop()
-	c, err := dialControl(b.d.root, b.spec.ID, bootTimeout)
+	c, err := dialControl(b.d.root, b.spec.ID)
 	if err != nil {
 		return err
 	}

@@ -160,9 +160,15 @@ func (b *Box) Usage() (driver.Usage, error) {
 	return u, nil
 }
 
-// Snapshot implements driver.Snapshotter.
+// Snapshot implements driver.Snapshotter. The sentry always goes on afterwards:
+// one that ends by itself may be gone before its answer is out.
 func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error {
-	return b.control(ctx, func(c *client) error { return c.save(dir, keepRunning) })
+	err := b.control(ctx, func(c *client) error { return c.save(dir) })
+	if !keepRunning {
+		b.kill()
+		<-b.done
+	}
+	return err
 }
 
 // Pause implements driver.Pauser.
@@ -178,7 +184,7 @@ func (b *Box) Resume(ctx context.Context) error {
 // control makes one call on a connection of its own; a cancelled context ends
 // the connection, not the box.
 func (b *Box) control(ctx context.Context, do func(*client) error) error {
-	c, err := dialControl(b.d.root, b.spec.ID, bootTimeout)
+	c, err := dialControl(b.d.root, b.spec.ID)
 	if err != nil {
 		return api.Errorf(api.CodeConflict, "cannot reach the box: %w", err)
 	}

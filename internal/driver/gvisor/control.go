@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/sentry/control"
@@ -48,7 +47,7 @@ type client struct {
 	rpc *urpc.Client
 }
 
-func dialControl(root, id string, timeout time.Duration) (*client, error) {
+func dialControl(root, id string) (*client, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -67,7 +66,6 @@ func dialControl(root, id string, timeout time.Duration) (*client, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	_ = timeout
 	return &client{rpc: urpc.NewClient(s)}, nil
 }
 
@@ -131,8 +129,8 @@ func (c *client) restore(dir string) error {
 	return c.call(boot.ContMgrRestore, &boot.RestoreOpts{FilePayload: urpc.FilePayload{Files: files}, HavePagesFile: true}, nil)
 }
 
-// save writes a snapshot; the box is paused meanwhile, and ends unless resume.
-func (c *client) save(dir string, resume bool) error {
+// save writes a snapshot; the box is paused meanwhile.
+func (c *client) save(dir string) error {
 	files, err := openSnapshot(dir, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("cannot make the snapshot's files: %w", err)
@@ -141,7 +139,7 @@ func (c *client) save(dir string, resume bool) error {
 	return c.call(boot.ContMgrCheckpoint, &control.SaveOpts{
 		FilePayload:                    urpc.FilePayload{Files: files},
 		HavePagesFile:                  true,
-		Resume:                         resume,
+		Resume:                         true,
 		AppMFExcludeCommittedZeroPages: true,
 		Metadata:                       map[string]string{"compression": "none"},
 	}, nil)

@@ -24,7 +24,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/cgroup"
@@ -166,5 +165,3 @@ var hostMemory = sync.OnceValue(func() uint64 {
 	}
 	return uint64(si.Totalram) * uint64(si.Unit)
 })
-
-const bootTimeout = 30 * time.Second

@@ -13,6 +13,7 @@ import (
 	"github.com/brigdev/brig/internal/guest"
 	"github.com/brigdev/brig/internal/guest/agent"
 	"github.com/brigdev/brig/internal/image"
+	"gvisor.dev/gvisor/runsc/config"
 )
 
 // Probe implements driver.Driver: it boots a guest that consists of the agent
@@ -32,6 +33,10 @@ func (d *Driver) Probe(ctx context.Context) driver.Probe {
 }
 
 func (d *Driver) tryGuest(ctx context.Context) error {
+	if config.CgoEnabled {
+		return api.Errorf(api.CodeUnavailable, "cannot run gVisor: because this binary was built with cgo, and the sentry then can't confine its own threads").
+			WithFix("build with CGO_ENABLED=0 (make build does)")
+	}
 	path, err := d.probeImage(ctx)
 	if err != nil {
 		return err
