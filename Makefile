@@ -3,10 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GVISOR  := $(shell go list -m -f '{{.Version}}' gvisor.dev/gvisor)
-# A snapshot restores only in a sentry of the same version, so it needs one.
-LDFLAGS := -X github.com/brigdev/brig/internal/cli.buildVersion=$(VERSION) \
-           -X gvisor.dev/gvisor/runsc/version.version=brig-$(GVISOR)
+LDFLAGS := -X github.com/brigdev/brig/internal/cli.buildVersion=$(VERSION)
 
 # gVisor's boot re-executes itself when it finds cgo.
 export CGO_ENABLED := 0

@@ -99,7 +99,7 @@ func (w *worker) once(ctx context.Context, it input.Item) (o outcome, err error)
 	if err != nil {
 		return o, err
 	}
-	o.stdout, o.stderr = stdout.Bytes(), stderr.Bytes()
+	o.stdout, o.stderr = stdout.kept.Bytes(), stderr.kept.Bytes()
 	if o.exec.Verdict == api.OK && w.o.Result != ResultNone {
 		content, err := w.readResult(ctx, sb)
 		if err != nil && !isItemsFault(err) {
@@ -154,18 +154,19 @@ func (w *worker) readResult(ctx context.Context, sb host.Sandbox) ([]byte, error
 }
 
 // capture keeps a program's output. The host stops at the limit; this is the
-// second lock on our memory.
+// second lock on our memory. The buffer is not embedded: its ReadFrom would go
+// round the cap.
 type capture struct {
-	bytes.Buffer
-	max int64
+	kept bytes.Buffer
+	max  int64
 }
 
 func newCapture(max int64) *capture { return &capture{max: max} }
 
 func (c *capture) Write(b []byte) (int, error) {
-	if room := c.max - int64(c.Len()); int64(len(b)) > room {
-		c.Buffer.Write(b[:room])
+	if room := c.max - int64(c.kept.Len()); int64(len(b)) > room {
+		c.kept.Write(b[:room])
 		return len(b), nil
 	}
-	return c.Buffer.Write(b)
+	return c.kept.Write(b)
 }

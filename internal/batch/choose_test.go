@@ -1,9 +1,11 @@
 package batch_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -173,6 +175,58 @@ func TestStatusAndShow(t *testing.T) {
 	}
 	if rep := show("bad"); rep.Result == nil || rep.NoCode == "" {
 		t.Errorf("bad without the input: %+v", rep)
+	}
+}
+
+// TestStatusBesideARun looks at a batch while it runs, and after its brig died.
+func TestStatusBesideARun(t *testing.T) {
+	r := newRig(t, goods(3)...)
+	looked := 0
+	r.run(t, func(o *batch.Options) {
+		o.UI = &recorder{onItem: func(api.ItemResult) {
+			looked++
+			if s, err := batch.Status(o.Out); err != nil || !s.Running || s.PID != os.Getpid() || s.Summary != nil {
+				t.Errorf("status: %+v, %v", s, err)
+			}
+		}}
+	})
+	if looked != 3 {
+		t.Errorf("looked %d times", looked)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	gone := progress.Snapshot{State: progress.Running, PID: dead.Process.Pid}
+	if err := r.options.Out.WriteProgress(gone); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := batch.Status(r.options.Out); err != nil || s.Running || s.State != progress.Running {
+		t.Errorf("status after its death: %+v, %v", s, err)
+	}
+}
+
+// TestAsk wants an answer whenever somebody asks how far the run is.
+func TestAsk(t *testing.T) {
+	r := newRig(t, item("slow", "hang"))
+	ask := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	o := r.options
+	o.Ask = ask
+	done := make(chan error)
+	go func() {
+		_, err := batch.Run(ctx, o)
+		done <- err
+	}()
+	for range 3 {
+		ask <- struct{}{}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(r.said.String(), "reading the input") + strings.Count(r.said.String(), "/1 "); n < 2 {
+		t.Errorf("asked three times, it said:\n%s", r.said)
 	}
 }
 

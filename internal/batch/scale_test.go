@@ -3,15 +3,19 @@ package batch_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/batch/input"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -79,6 +83,7 @@ func TestScale(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	forgetPeak(t)
 	s := r.run(t)
 	if s.Done != int64(n) || s.OK != int64(n) {
 		t.Errorf("%d done, %d ok of %d", s.Done, s.OK, n)
@@ -91,6 +96,14 @@ func TestScale(t *testing.T) {
 	t.Logf("resumed with nothing to do in %d ms, peak memory %s", again.WallMS, peakMemory(t))
 }
 
+// forgetPeak begins to measure peakMemory anew, without what the test itself took.
+func forgetPeak(t *testing.T) {
+	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		t.Logf("the peak includes what the test itself took: %v", err)
+	}
+}
+
 // peakMemory reads the most memory that this process has had.
 func peakMemory(t *testing.T) string {
 	b, err := os.ReadFile("/proc/self/status")
@@ -100,4 +113,79 @@ func peakMemory(t *testing.T) string {
 	_, rest, _ := strings.Cut(string(b), "VmHWM:")
 	line, _, _ := strings.Cut(rest, "\n")
 	return strings.TrimSpace(line)
+}
+
+// TestLargeInput streams an input of many megabytes with every kind of bad line
+// in it: each is named, and the rest runs. How large is BRIG_TEST_INPUT_MB, 16
+// unless told.
+func TestLargeInput(t *testing.T) {
+	megabytes := 16
+	if s := os.Getenv("BRIG_TEST_INPUT_MB"); s != "" {
+		var err error
+		if megabytes, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRig(t)
+	r.options.Host = nullHost{}
+	f, err := os.Create(r.options.Input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	line, good, size := 0, int64(0), 0
+	bad := map[int]string{}
+	put := func(reason, text string) {
+		line++
+		size += len(text)
+		fmt.Fprintln(w, text)
+		if reason != "" {
+			bad[line] = reason
+		} else {
+			good++
+		}
+	}
+	put("", "\xef\xbb\xbf"+`{"custom_id": "first", "code": "x"}`)
+	put("", fmt.Sprintf(`{"custom_id": "big", "code": %q}`, strings.Repeat("print('x')\n", 10<<20/11)))
+	code := strings.Repeat("# so that there are fewer lines than bytes\n", 400)
+	for i := 0; size < megabytes<<20; i++ {
+		put("", fmt.Sprintf(`{"custom_id": "item-%d", "code": %q}`, i, code))
+		switch i % 100 {
+		case 17:
+			put("not JSON", `{"custom_id": "torn`)
+		case 34:
+			put("was used before", fmt.Sprintf(`{"custom_id": "item-%d", "code": "again"}`, i/2))
+		case 51:
+			put("not UTF-8", "{\"custom_id\": \"\xff\"}")
+		case 68:
+			put("code is missing", `{"custom_id": "empty"}`)
+		}
+	}
+	put("the cap is", `{"custom_id": "huge", "code": "`+strings.Repeat("x", input.DefaultMaxLine)+`"}`)
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	forgetPeak(t)
+	s := r.run(t)
+	t.Logf("%d MB, %d items, %d ms, peak memory %s", size>>20, s.Items, s.WallMS, peakMemory(t))
+	if s.OK != good || s.Rejected != int64(len(bad)) {
+		t.Errorf("%d ok and %d rejected, want %d and %d", s.OK, s.Rejected, good, len(bad))
+	}
+	b, err := os.ReadFile(r.options.Out.Rejected())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text := range strings.Lines(string(b)) {
+		var rej input.Rejected
+		if err := json.Unmarshal([]byte(text), &rej); err != nil {
+			t.Fatal(err)
+		}
+		if want, ok := bad[int(rej.Line)]; !ok || !strings.Contains(rej.Reason, want) {
+			t.Errorf("line %d was rejected for %q, want %q", rej.Line, rej.Reason, want)
+		}
+		delete(bad, int(rej.Line))
+	}
+	if len(bad) > 0 {
+		t.Errorf("not named: %v", bad)
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
-	"time"
 
 	"github.com/brigdev/brig/api"
 )
@@ -40,34 +38,4 @@ func (r *run) settle(ctx context.Context) error {
 		err = r.results.Rebuild(func() iter.Seq2[[]byte, error] { return r.lines(ctx) })
 	}
 	return errors.Join(err, r.results.Close())
-}
-
-// show keeps the display and progress.json up to date until it is told to stop.
-func (r *run) show() (stop func()) {
-	quit := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-quit:
-				return
-			case <-r.o.Ask:
-				r.o.UI.Progress(r.tracker.Snapshot(), true)
-			case <-tick.C:
-				s := r.tracker.Snapshot()
-				r.o.UI.Progress(s, false)
-				if n%5 == 0 {
-					if err := r.o.Out.WriteProgress(s); err != nil {
-						r.o.Log.Debug("progress.json could not be written", "error", err)
-					}
-				}
-			}
-		}
-	})
-	return func() {
-		close(quit)
-		wg.Wait()
-	}
 }

@@ -31,7 +31,8 @@ type Subject struct {
 	One func(ctx context.Context) (Sample, error)
 	// CPU is the total processor time of this subject so far; false if unknown.
 	CPU func() (time.Duration, bool)
-	// Think is a pause before each item that is not counted: time for a pool.
+	// Think is a pause before each item, in which a pool fills up again. It does
+	// not count in the time; what was used in it counts in the processor time.
 	Think time.Duration
 	Close func()
 }
@@ -63,10 +64,10 @@ func Measure(ctx context.Context, subjects []Subject, n int, progress func(done,
 	}
 	for round := range n + warmups {
 		for i, s := range subjects {
+			before, _ := s.CPU()
 			if err := pause(ctx, s.Think); err != nil {
 				return nil, err
 			}
-			before, _ := s.CPU()
 			sample, err := s.One(ctx)
 			after, _ := s.CPU()
 			if ctx.Err() != nil {

@@ -254,3 +254,23 @@ func (t *Tree) TotalCPU() (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// SetBackground makes the group yield the processor to all others, or take its
+// ordinary share again.
+func (g *Group) SetBackground(on bool) error {
+	dir, file, value := g.dir["cpu"], "cpu.shares", "1024"
+	if g.v2 {
+		dir, file, value = g.dir[""], "cpu.weight", "100"
+	}
+	if dir == "" {
+		return nil
+	}
+	if on {
+		value = "2"
+	}
+	err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0)
+	if errors.Is(err, fs.ErrNotExist) { // the controller is not ours
+		return nil
+	}
+	return err
+}

@@ -170,7 +170,7 @@ func (m *Manager) boot(ctx context.Context, p plan, dir string, g *grant, pooled
 	defer cancel()
 	box, err := p.driver.Create(within, driver.BoxSpec{
 		ID: s.id, Hostname: p.spec.Hostname, Root: p.template.Root, Snapshot: dir,
-		Limits: p.spec.Limits, Agent: p.template.Agent, Attached: true,
+		Limits: p.spec.Limits, Agent: p.template.Agent, Attached: true, Background: pooled,
 	})
 	if err != nil {
 		s.discard(ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/driver"
 )
 
 const (
@@ -18,6 +19,10 @@ const (
 	// make place for another's, so that requests that alternate between two kinds
 	// do not have each other's boxes destroyed.
 	poolKeep = 10 * time.Second
+	// poolQuiet is how long after a claim nothing is refilled: making a box takes
+	// both cores of a small machine for as long as a short program runs, and the
+	// program is what somebody waits for.
+	poolQuiet = 30 * time.Millisecond
 )
 
 // pool keeps boxes of the kind that was asked for last restored ahead of need. It
@@ -38,6 +43,7 @@ type pool struct {
 	closed   bool
 	helpers  sync.WaitGroup // once closed, it grows only from within
 	want     *plan          // the kind that was asked for last
+	claimed  time.Time      // when a box was last taken
 	asked    map[poolKind]time.Time
 	idle     []pooled // the oldest first
 	starting int
@@ -77,7 +83,10 @@ func (p *pool) claim(ctx context.Context, want plan) *sandbox {
 	if s == nil {
 		return nil
 	}
-	err := s.greet(ctx, claimTimeout)
+	err := s.foreground()
+	if err == nil {
+		err = s.greet(ctx, claimTimeout)
+	}
 	if err == nil {
 		err = p.m.handOut(s, want)
 	}
@@ -90,6 +99,14 @@ func (p *pool) claim(ctx context.Context, want plan) *sandbox {
 	}
 	p.noteSuccess()
 	return s
+}
+
+// foreground gives a pooled box the processor, now that somebody waits for it.
+func (s *sandbox) foreground() error {
+	if f, ok := s.box.(driver.Foregrounder); ok {
+		return f.Foreground()
+	}
+	return nil
 }
 
 // take notes what is asked for and gives the oldest box of that kind that still
@@ -112,6 +129,7 @@ func (p *pool) take(want plan) *sandbox {
 			continue
 		}
 		p.idle = slices.Delete(p.idle, i, i+1)
+		p.claimed = time.Now()
 		return s
 	}
 }
@@ -132,16 +150,30 @@ func (p *pool) run(ctx context.Context) {
 	}
 	look := time.NewTicker(poolIdle / 8)
 	defer look.Stop()
+	quiet := time.NewTimer(poolIdle)
+	defer quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.call:
 		case <-look.C:
+		case <-quiet.C:
 		}
 		p.expire(time.Now())
+		if wait := p.untilQuiet(time.Now()); wait > 0 {
+			quiet.Reset(wait)
+			continue
+		}
 		p.refill(ctx)
 	}
+}
+
+// untilQuiet is how long a refill has to wait for what was claimed.
+func (p *pool) untilQuiet(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return poolQuiet - now.Sub(p.claimed)
 }
 
 // expire drops what has waited for too long.

@@ -41,8 +41,15 @@ func create(t *testing.T, r rig, s api.SandboxSpec) host.Sandbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	synctest.Wait()
+	settle()
 	return box
+}
+
+// settle lets a pool fill up: it waits until the last claim is a while ago.
+func settle() {
+	synctest.Wait()
+	time.Sleep(time.Second)
+	synctest.Wait()
 }
 
 // waiting is how many boxes exist that nobody has.

@@ -84,7 +84,7 @@ func (d Dir) ReadMeta() (Meta, error) {
 // WriteMeta begins a batch.
 func (d Dir) WriteMeta(m Meta) error {
 	m.Version = metaVersion
-	return d.writeJSON(d.meta(), m)
+	return d.writeJSON(d.meta(), m, true)
 }
 
 // Same says what makes now another batch than the one that was begun here.

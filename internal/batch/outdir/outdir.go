@@ -56,8 +56,9 @@ func (d Dir) Exists() bool {
 }
 
 // writeFile replaces a file in one step: whoever reads it sees the old one or
-// the new one.
-func (d Dir) writeFile(name string, b []byte) error {
+// the new one. A durable one survives the machine's crash, which takes a flush
+// of the disk.
+func (d Dir) writeFile(name string, b []byte, durable bool) error {
 	f, err := os.CreateTemp(filepath.Join(string(d), ".brig"), "tmp-*")
 	if err != nil {
 		return d.writeError(err)
@@ -67,7 +68,7 @@ func (d Dir) writeFile(name string, b []byte) error {
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
@@ -76,12 +77,12 @@ func (d Dir) writeFile(name string, b []byte) error {
 	return d.writeError(err)
 }
 
-func (d Dir) writeJSON(name string, v any) error {
+func (d Dir) writeJSON(name string, v any, durable bool) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return d.writeFile(name, append(b, '\n'))
+	return d.writeFile(name, append(b, '\n'), durable)
 }
 
 // readJSON reads what writeJSON wrote; CodeNotFound when it is not there.

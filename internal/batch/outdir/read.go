@@ -15,10 +15,10 @@ import (
 func (d Dir) ReadProgress(v any) error { return d.readJSON(d.progress(), v) }
 
 // WriteProgress says how far a run is.
-func (d Dir) WriteProgress(v any) error { return d.writeJSON(d.progress(), v) }
+func (d Dir) WriteProgress(v any) error { return d.writeJSON(d.progress(), v, false) }
 
 // WriteSummary says how a run ended.
-func (d Dir) WriteSummary(v any) error { return d.writeJSON(d.Summary(), v) }
+func (d Dir) WriteSummary(v any) error { return d.writeJSON(d.Summary(), v, true) }
 
 // ReadSummary reads how the latest run ended; CodeNotFound when none has.
 func (d Dir) ReadSummary(v any) error { return d.readJSON(d.Summary(), v) }

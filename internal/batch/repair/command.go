@@ -74,11 +74,11 @@ func (c Command) Repair(ctx context.Context, r Request) (string, error) {
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("the repair command did not end within %s: %w", c.Timeout, ctx.Err())
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
-		return "", fmt.Errorf("the repair command failed: %w: %s", err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("the repair command failed: %w: %s", err, strings.TrimSpace(stderr.kept.String()))
 	case stdout.cut:
 		return "", fmt.Errorf("the repair command printed more than %s", api.FormatBytes(MaxCodeBytes))
 	}
-	return codeOf(stdout.String(), r.Language)
+	return codeOf(stdout.kept.String(), r.Language)
 }
 
 // codeOf takes the code out of what a generator printed: the one code block, or
@@ -97,19 +97,19 @@ func codeOf(answer, language string) (string, error) {
 	return code, nil
 }
 
-// capped keeps the first max bytes and lets the writer go on.
+// capped keeps the first max bytes and lets the writer go on. The buffer is not
+// embedded: its ReadFrom would go round the cap.
 type capped struct {
-	bytes.Buffer
-	max int
-	cut bool
+	kept bytes.Buffer
+	max  int
+	cut  bool
 }
 
 func (c *capped) Write(b []byte) (int, error) {
-	room := c.max - c.Len()
-	if len(b) > room {
+	if room := c.max - c.kept.Len(); len(b) > room {
 		c.cut = true
-		c.Buffer.Write(b[:room])
+		c.kept.Write(b[:room])
 		return len(b), nil
 	}
-	return c.Buffer.Write(b)
+	return c.kept.Write(b)
 }
