@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +19,25 @@ import (
 // Peers lists the tools that can be measured beside Brig.
 func Peers() []string { return []string{"runc", "bwrap", "runsc"} }
 
+// NewPeers prepares a tool that is installed, in each way in which it is used.
+// The stock runsc has two: one `run`, which must know the program beforehand, and
+// create, start, exec, delete, which does what an agent's sandbox does: it is
+// there first, and then gets something to run.
+func NewPeers(name string) ([]Subject, error) {
+	var subjects []Subject
+	for _, steps := range []bool{false, true} {
+		if steps && name != "runsc" {
+			continue
+		}
+		s, err := newPeer(name, steps)
+		if err != nil {
+			return subjects, err
+		}
+		subjects = append(subjects, s)
+	}
+	return subjects, nil
+}
+
 // peer runs the item with another tool, on this host's /usr, read-only, without
 // a network: one fresh sandbox per item, as its command line is meant to be used.
 type peer struct {
@@ -29,10 +47,10 @@ type peer struct {
 	tree   *cgroup.Tree
 	count  int
 	python string
+	steps  bool // create, start, exec, delete instead of one run
 }
 
-// NewPeer prepares a tool that is installed.
-func NewPeer(name string) (Subject, error) {
+func newPeer(name string, steps bool) (Subject, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return Subject{}, api.Errorf(api.CodeUnavailable, "cannot measure %s: because it is not installed", name).WithFix("%s", installHint(name))
@@ -45,14 +63,21 @@ func NewPeer(name string) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	p := &peer{name: name, path: path, dir: dir, tree: cgroup.Open("brig-bench"), python: python}
+	p := &peer{name: name, path: path, dir: dir, tree: cgroup.Open("brig-bench"), python: python, steps: steps}
 	if err := p.makeRoot(); err != nil {
 		p.close()
 		return Subject{}, err
 	}
+	var commands []string
+	for _, argv := range p.commands("ID") {
+		commands = append(commands, "`"+strings.Join(argv, " ")+"`")
+	}
+	if steps {
+		name += " steps"
+	}
 	return Subject{
 		Name: name, One: p.one, CPU: p.tree.TotalCPU, Close: p.close,
-		Means: "`" + strings.Join(p.argv("ID"), " ") + "` running the item with a cold python3 on this host's /usr",
+		Means: strings.Join(commands, ", ") + ", the item with a cold python3 on this host's /usr",
 	}, nil
 }
 
@@ -83,18 +108,32 @@ func (p *peer) makeRoot() error {
 	return os.MkdirAll(filepath.Join(p.dir, "work"), 0o777)
 }
 
-func (p *peer) argv(id string) []string {
-	script := []string{p.python, "-E", "-s", "/work/run.py"}
-	switch p.name {
-	case "bwrap":
-		return append([]string{p.path, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr",
+func (p *peer) script() []string { return []string{p.python, "-E", "-s", "/work/run.py"} }
+
+// commands are the tool's command lines for one item.
+func (p *peer) commands(id string) [][]string {
+	switch {
+	case p.name == "bwrap":
+		return [][]string{append([]string{p.path, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr",
 			"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-			"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", filepath.Join(p.dir, "work"), "/work"}, script...)
-	case "runsc":
-		return []string{p.path, "--root=" + filepath.Join(p.dir, "state"), "--network=none", "--ignore-cgroups", "run", "--bundle=" + p.dir, id}
+			"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", filepath.Join(p.dir, "work"), "/work"}, p.script()...)}
+	case p.steps:
+		return [][]string{
+			p.tool("create", "--bundle="+p.dir, id), p.tool("start", id),
+			p.tool(append([]string{"exec", id}, p.script()...)...), p.tool("delete", "--force", id),
+		}
 	default:
-		return []string{p.path, "--root=" + filepath.Join(p.dir, "state"), "run", "--bundle=" + p.dir, id}
+		return [][]string{p.tool("run", "--bundle="+p.dir, id)}
 	}
+}
+
+// tool is one command line of an OCI runtime.
+func (p *peer) tool(args ...string) []string {
+	base := []string{p.path, "--root=" + filepath.Join(p.dir, "state")}
+	if p.name == "runsc" {
+		base = append(base, "--network=none", "--ignore-cgroups")
+	}
+	return append(base, args...)
 }
 
 // one runs the item once and reads its result from the work directory.
@@ -138,16 +177,23 @@ func (p *peer) prepare(group *cgroup.Group, id string) error {
 
 // run starts the tool inside the group, so that all it starts is accounted for.
 func (p *peer) run(ctx context.Context, group *cgroup.Group, id string) error {
-	argv := p.argv(id)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := startIn(cmd, p.tree, group); err != nil {
-		return err
-	}
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("%s: %w: %.300s", p.name, err, out.String())
+	for _, argv := range p.commands(id) {
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+		out, err := os.CreateTemp(p.dir, "output-") // a pipe would be held open by what create leaves running
+		if err != nil {
+			return err
+		}
+		cmd.Stdout, cmd.Stderr = out, out
+		if err = startIn(cmd, p.tree, group); err == nil {
+			err = cmd.Wait()
+		}
+		said, _ := os.ReadFile(out.Name())
+		out.Close()
+		os.Remove(out.Name())
+		if err != nil {
+			return fmt.Errorf("%s: %w: %.300s", strings.Join(argv, " "), err, said)
+		}
 	}
 	return nil
 }
@@ -172,12 +218,15 @@ func startIn(cmd *exec.Cmd, tree *cgroup.Tree, group *cgroup.Group) error {
 }
 
 func (p *peer) bundle(cgroupPath, id string) *specs.Spec {
-	caps := []string{"CAP_KILL"}
+	caps, args := []string{"CAP_KILL"}, p.script()
+	if p.steps {
+		args = []string{"/usr/bin/sleep", "1000"}
+	}
 	spec := &specs.Spec{
 		Version: "1.0.0", Hostname: "sandbox",
 		Root: &specs.Root{Path: filepath.Join(p.dir, "root"), Readonly: true},
 		Process: &specs.Process{
-			Args: []string{p.python, "-E", "-s", "/work/run.py"}, Env: []string{"PATH=/usr/bin:/bin"}, Cwd: "/work",
+			Args: args, Env: []string{"PATH=/usr/bin:/bin"}, Cwd: "/work",
 			NoNewPrivileges: true,
 			Capabilities:    &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
 		},

@@ -122,11 +122,11 @@ func benchLatency(ctx context.Context, env *Env, o benchOptions) ([]bench.Row, e
 		}
 	}()
 	for _, name := range o.Vs {
-		p, err := bench.NewPeer(name)
+		ways, err := bench.NewPeers(name)
+		peers = append(peers, ways...)
 		if err != nil {
 			return nil, err
 		}
-		peers = append(peers, p)
 	}
 	rows, err := bench.Measure(ctx, append(subjects, peers...), o.N, benchProgress(env, "items in turns"))
 	if err != nil {

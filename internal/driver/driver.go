@@ -70,6 +70,9 @@ type BoxSpec struct {
 	Agent []string
 	// Attached boxes die with the process that made them.
 	Attached bool
+	// Background boxes yield the processor to all others until Foreground, where
+	// the driver can do that: a pool fills without delaying anybody.
+	Background bool
 }
 
 // RootFS is where a box's root filesystem comes from. The box may write to it;
@@ -145,6 +148,12 @@ type SnapshotKeyer interface {
 type Pauser interface {
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
+}
+
+// Foregrounder is implemented by boxes that can be made in the background.
+type Foregrounder interface {
+	// Foreground gives the box its ordinary share of the processor.
+	Foreground() error
 }
 
 // Execer is implemented by boxes that can run a command without the guest

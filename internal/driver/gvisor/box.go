@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,8 +24,8 @@ type Box struct {
 	spec  driver.BoxSpec
 	group *cgroup.Group // nil without any cgroup
 	conn  net.Conn
-	cmd   *exec.Cmd
-	gofer *exec.Cmd
+	proc  *os.Process // the boot process
+	gofer *os.Process // nil without host directories
 
 	evidence     *sentry.Evidence
 	evidencePage []byte
@@ -49,6 +48,8 @@ var (
 	_ driver.Usager      = (*Box)(nil)
 	_ driver.Snapshotter = (*Box)(nil)
 	_ driver.Pauser      = (*Box)(nil)
+
+	_ driver.Foregrounder = (*Box)(nil)
 )
 
 func newBox(d *Driver, spec driver.BoxSpec) *Box {
@@ -62,7 +63,7 @@ type handleData struct {
 
 // Handle implements driver.Box.
 func (b *Box) Handle() driver.Handle {
-	data, _ := json.Marshal(handleData{PID: b.cmd.Process.Pid, Start: startTime(b.cmd.Process.Pid)})
+	data, _ := json.Marshal(handleData{PID: b.proc.Pid, Start: startTime(b.proc.Pid)})
 	return driver.Handle{Driver: Name, Version: handleVersion, ID: b.spec.ID, Data: data}
 }
 
@@ -81,23 +82,27 @@ func (b *Box) Death() driver.Death {
 
 // adopt waits for the boot process in a goroutine that ends with it; Destroy
 // waits for that.
-func (b *Box) adopt(cmd *exec.Cmd) {
-	b.cmd = cmd
+func (b *Box) adopt(p *os.Process) {
+	b.proc = p
 	go func() {
-		_ = cmd.Wait()
+		state, err := p.Wait()
 		b.mu.Lock()
-		b.death = b.autopsy(cmd.ProcessState)
+		b.death = b.autopsy(state, err)
 		b.mu.Unlock()
 		close(b.done)
 	}()
 }
 
 // autopsy reads the evidence of a death, while the cgroup still stands.
-func (b *Box) autopsy(state *os.ProcessState) driver.Death {
+func (b *Box) autopsy(state *os.ProcessState, err error) driver.Death {
 	d := driver.Death{Killed: b.killed && !b.overMemory, OOM: b.overMemory}
 	var u cgroup.Usage
 	if b.group != nil {
 		u = b.group.Usage()
+	}
+	if err != nil {
+		d.Detail = err.Error()
+		return d
 	}
 	ws, _ := state.Sys().(syscall.WaitStatus)
 	switch {
@@ -135,8 +140,8 @@ func (b *Box) kill() {
 	b.mu.Lock()
 	b.killed = true
 	b.mu.Unlock()
-	if b.cmd != nil && b.cmd.Process != nil {
-		_ = b.cmd.Process.Kill() // the init of its pid namespace: its stubs go with it
+	if b.proc != nil {
+		_ = b.proc.Kill() // the init of its pid namespace: its stubs go with it
 	}
 }
 
@@ -171,6 +176,14 @@ func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error 
 	return err
 }
 
+// Foreground implements driver.Foregrounder.
+func (b *Box) Foreground() error {
+	if b.group == nil || !b.spec.Background {
+		return nil
+	}
+	return b.group.SetBackground(false)
+}
+
 // Pause implements driver.Pauser.
 func (b *Box) Pause(ctx context.Context) error {
 	return b.control(ctx, func(c *client) error { return c.call(boot.ContMgrPause, nil, nil) })
@@ -199,7 +212,7 @@ func (b *Box) Destroy(context.Context) error {
 	b.destroy.Do(func() {
 		b.d.memory.drop(b)
 		b.kill()
-		if b.cmd != nil {
+		if b.proc != nil {
 			<-b.done
 		} else {
 			close(b.done)
@@ -214,8 +227,8 @@ func (b *Box) Destroy(context.Context) error {
 // clean removes what is left when the processes are gone.
 func (b *Box) clean() error {
 	if b.gofer != nil {
-		_ = b.gofer.Process.Kill()
-		_ = b.gofer.Wait()
+		_ = b.gofer.Kill()
+		_, _ = b.gofer.Wait()
 	}
 	if b.conn != nil {
 		b.conn.Close()

@@ -2,11 +2,17 @@ package gvisor
 
 import (
 	"os"
-	"os/exec"
 
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
 	"golang.org/x/sys/unix"
 )
+
+// goferCaps is what a gofer starts with. It gives up those that it needs for its
+// own mounts.
+var goferCaps = []uintptr{
+	unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SETPCAP, unix.CAP_SYS_PTRACE,
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID,
+}
 
 // spawnGofer starts the process that serves host directories to the sentry,
 // read-only, as nobody in a user namespace of its own: files that only root may
@@ -44,16 +50,13 @@ func (b *Box) spawnGofer(f *bootFiles) error {
 	theirs = append(theirs, spec)
 	args = append(args, "--mounts-fd="+don.give(w), "--rpc-fd="+don.give(rpc), "--spec-fd="+don.give(spec),
 		"--gofer-mount-confs="+b.d.mountConfs(b.spec), b.spec.ID)
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Args[0] = sentry.GoferName
-	cmd.Env, cmd.ExtraFiles, cmd.Dir = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0"}, don.files, "/"
-	cmd.SysProcAttr = b.d.spawn.attributes(b.spec.Attached)
-	cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE,
-		unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID)
-	if err := b.d.spawn.start(cmd, b.d.cgroups, b.group); err != nil {
+	b.gofer, err = b.d.spawn.start(process{
+		name: sentry.GoferName, args: args, env: []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0"},
+		files: don.files, caps: goferCaps, attached: b.spec.Attached,
+	}, b.d.cgroups, b.group)
+	if err != nil {
 		return explainFork(err)
 	}
-	b.gofer = cmd
 	return nil
 }
 

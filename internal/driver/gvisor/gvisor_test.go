@@ -77,7 +77,7 @@ func smallRoot(t *testing.T) driver.RootFS {
 	t.Helper()
 	contents := skeleton()
 	seen := map[string]bool{}
-	for _, tool := range []string{"sh", "cat", "sleep", "true", "ls", "dd", "id"} {
+	for _, tool := range []string{"sh", "cat", "sleep", "true", "ls", "dd", "id", "mkdir"} {
 		path, err := exec.LookPath(tool)
 		if err != nil {
 			t.Skipf("this host has no %s", tool)

@@ -34,7 +34,7 @@ func (w *memoryWatch) add(b *Box) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.boxes[b] = memoryPath(b.cmd.Process.Pid)
+	w.boxes[b] = memoryPath(b.proc.Pid)
 	if w.stop == nil {
 		w.stop, w.done = make(chan struct{}), make(chan struct{})
 		go w.loop(w.stop, w.done)
@@ -77,10 +77,10 @@ func (w *memoryWatch) round() {
 	defer w.mu.Unlock()
 	for b, path := range w.boxes {
 		if path == "" {
-			path = memoryPath(b.cmd.Process.Pid)
+			path = memoryPath(b.proc.Pid)
 			w.boxes[b] = path
 		}
-		used := blocks(path) + anonymous(b.cmd.Process.Pid)
+		used := blocks(path) + anonymous(b.proc.Pid)
 		if b.saw(used) {
 			delete(w.boxes, b)
 			b.kill()

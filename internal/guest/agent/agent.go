@@ -17,6 +17,9 @@ var binary []byte
 //go:embed umount_linux_amd64
 var umount []byte
 
+//go:embed launch_linux_amd64
+var launch []byte
+
 //go:embed runner.py
 var runner []byte
 
@@ -29,3 +32,7 @@ func Runner() []byte { return runner }
 // Umount is the helper that unmounts the sentry's /proc; it runs on the host's
 // side of a gVisor box, before the sentry locks itself in.
 func Umount() []byte { return umount }
+
+// Launch is the helper that starts the processes of a gVisor box, on the host's
+// side, in namespaces of their own; src/launch.c says how it is called.
+func Launch() []byte { return launch }

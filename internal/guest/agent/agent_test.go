@@ -28,7 +28,9 @@ func TestBinaryIsBuiltFromSource(t *testing.T) {
 	if out, err := exec.Command("sh", "src/build.sh", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, committed := range map[string][]byte{"agent_linux_amd64": Binary(), "umount_linux_amd64": Umount()} {
+	for name, committed := range map[string][]byte{
+		"agent_linux_amd64": Binary(), "umount_linux_amd64": Umount(), "launch_linux_amd64": Launch(),
+	} {
 		built, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

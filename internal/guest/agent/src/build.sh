@@ -16,3 +16,4 @@ build() {
 to=${1:-..}
 build "$to/agent_linux_amd64" main.c exec.c files.c reset.c wire.c sys.c
 build "$to/umount_linux_amd64" umount.c sys.c
+build "$to/launch_linux_amd64" launch.c sys.c

@@ -180,6 +180,8 @@ static void report_unrunnable(struct program *p, const struct launch *l) {
 	p->status = (l->error == -ENOENT ? 127u : 126u) << 8;
 }
 
+static void finish(struct program *p);
+
 static void launch(struct program *p, struct launch *l) {
 	static uint8_t stack[64 << 10] __attribute__((aligned(16)));
 	if (!pipes(p, l)) {
@@ -199,6 +201,7 @@ static void launch(struct program *p, struct launch *l) {
 	if (l->error) {
 		sys4(__NR_wait4, pid, 0, 0, 0);
 		report_unrunnable(p, l);
+		finish(p);
 		return;
 	}
 	p->pid = p->child = (int32_t)pid;
@@ -215,7 +218,7 @@ static struct program *idle_program(void) {
 // with the pid that runs it.
 static void hand_over(uint32_t stream, const uint8_t *payload, uint32_t n) {
 	struct program *p = idle_program();
-	if (!p) {
+	if (!p || n > MAX_FRAME) {
 		send_err(stream, ENODEV, "there is no idle interpreter");
 		return;
 	}
@@ -224,10 +227,12 @@ static void hand_over(uint32_t stream, const uint8_t *payload, uint32_t n) {
 	p->exited = p->in_eof = 0;
 	p->in_at = p->in_len = 0;
 	p->disk_peak = p->inode_peak = p->tasks_peak = 0;
+	static uint8_t request[4 + SEED_LEN + MAX_FRAME];
 	uint32_t len = SEED_LEN + n;
-	write_all(p->control, &len, 4);
-	write_all(p->control, config.seed, SEED_LEN);
-	write_all(p->control, payload, n);
+	memcpy(request, &len, 4);
+	memcpy(request + 4, config.seed, SEED_LEN);
+	memcpy(request + 4 + SEED_LEN, payload, n);
+	write_all(p->control, request, 4 + len);
 	if (!p->forks) send_started(p);
 }
 
@@ -337,34 +342,37 @@ static int pump(struct program *p, int *fd, uint8_t type) {
 	return 1;
 }
 
-static void watch(struct program *p) {
+// look notes how full the disk is; it gives the limits too.
+static void look(struct program *p, uint64_t *disk_limit, uint64_t *inode_limit) {
 	struct statfs fs;
+	*disk_limit = *inode_limit = 0;
+	// Without a boundary these would be the host's figures.
+	if (config.root || sys2(__NR_statfs, "/", &fs)) return;
+	uint64_t disk = (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
+	uint64_t inodes = (uint64_t)(fs.f_files - fs.f_ffree);
+	if (disk > p->disk_peak) p->disk_peak = disk;
+	if (inodes > p->inode_peak) p->inode_peak = inodes;
+	*disk_limit = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
+	*inode_limit = (uint64_t)fs.f_files;
+}
+
+static void watch(struct program *p) {
+	uint64_t disk, inodes;
 	struct sysinfo_head si;
-	if (config.root) return; // these would be the host's figures
-	if (sys2(__NR_statfs, "/", &fs) == 0) {
-		uint64_t disk = (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
-		if (disk > p->disk_peak) p->disk_peak = disk;
-		uint64_t inodes = (uint64_t)(fs.f_files - fs.f_ffree);
-		if (inodes > p->inode_peak) p->inode_peak = inodes;
-	}
-	if (sys1(__NR_sysinfo, &si) == 0 && si.procs > p->tasks_peak) p->tasks_peak = si.procs;
+	look(p, &disk, &inodes);
+	if (!config.root && sys1(__NR_sysinfo, &si) == 0 && si.procs > p->tasks_peak) p->tasks_peak = si.procs;
 }
 
 static void send_exit(struct program *p) {
-	struct statfs fs;
-	uint64_t blocks = 0, files = 0;
-	if (!config.root && sys2(__NR_statfs, "/", &fs) == 0) {
-		blocks = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
-		files = (uint64_t)fs.f_files;
-	}
-	watch(p);
+	uint64_t disk, inodes;
+	look(p, &disk, &inodes);
 	frame_begin(T_EXIT, p->stream);
 	frame_u32(p->status);
 	frame_u64(p->cpu_us);
 	frame_u64(p->disk_peak);
-	frame_u64(blocks);
+	frame_u64(disk);
 	frame_u64(p->inode_peak);
-	frame_u64(files);
+	frame_u64(inodes);
 	frame_u32(p->tasks_peak);
 	frame_send();
 }
@@ -385,9 +393,13 @@ static void finish(struct program *p) {
 	close_program(p);
 }
 
-// hear reads the warm interpreter's control bytes: R ready, P pid, X status.
+// hear reads the warm interpreter's control bytes: R ready; P and a pid; X, a
+// status and processor time in µs. The interpreter that runs the program in
+// place says X when it has nothing left to do but to die: taking its memory apart
+// costs milliseconds, and the sandbox is about to go anyway. A program that
+// forges it has only found another way to exit.
 static void hear(struct program *p) {
-	uint8_t m[5];
+	uint8_t m[13];
 	long n = sys6(__NR_recvfrom, p->control, (long)m, 1, 0x40 /* MSG_DONTWAIT */, 0, 0);
 	if (n == -EAGAIN || n == -EINTR) return;
 	if (n <= 0) {
@@ -399,7 +411,8 @@ static void hear(struct program *p) {
 		p->idle = 1;
 		return;
 	}
-	if (sys6(__NR_recvfrom, p->control, (long)(m + 1), 4, 0x100 /* MSG_WAITALL */, 0, 0) != 4) {
+	long more = m[0] == 'X' ? 12 : 4;
+	if (sys6(__NR_recvfrom, p->control, (long)(m + 1), more, 0x100 /* MSG_WAITALL */, 0, 0) != more) {
 		shut(&p->control);
 		return;
 	}
@@ -407,8 +420,9 @@ static void hear(struct program *p) {
 		memcpy(&p->child, m + 1, 4);
 		send_started(p);
 	}
-	if (m[0] == 'X' && p->forks && !p->idle) {
+	if (m[0] == 'X' && !p->idle && !p->exited) {
 		memcpy(&p->status, m + 1, 4);
+		memcpy(&p->cpu_us, m + 5, 8);
 		finish(p);
 	}
 }
@@ -461,9 +475,6 @@ void exec_reap(void) {
 		for (int i = 0; i < MAX_PROGRAMS; i++)
 			if (programs[i].used && programs[i].pid == pid) ended(&programs[i], status, &ru);
 	}
-	// Those that could not even start.
-	for (int i = 0; i < MAX_PROGRAMS; i++)
-		if (programs[i].used && programs[i].exited && programs[i].pid == -1) finish(&programs[i]);
 }
 
 void exec_watch(void) {

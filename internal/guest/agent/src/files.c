@@ -30,6 +30,11 @@ long make_parents(char *path) {
 	return 0;
 }
 
+// create opens a file for writing. One that was there keeps its mode.
+static long create(const char *path, uint32_t mode) {
+	return sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
+}
+
 void file_put(uint32_t stream, struct fields *f) {
 	char buf[PATH_LEN];
 	char *name = take_str(f);
@@ -44,17 +49,20 @@ void file_put(uint32_t stream, struct fields *f) {
 	p->used = 1;
 	p->stream = stream;
 	p->fd = -1;
+	p->err = 0;
 	const char *path = inside(name, buf);
-	p->err = path ? make_parents((char *)path) : -ENAMETOOLONG;
-	if (p->err) return; // told at END: the host is still sending
-	long fd = sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		p->err = fd;
+	long fd = path ? create(path, mode) : -ENAMETOOLONG;
+	if (fd == -ENOENT) {
+		p->err = make_parents((char *)path);
+		if (!p->err) fd = create(path, mode);
+	}
+	if (fd < 0) { // told at END: the host is still sending
+		if (!p->err) p->err = fd;
 		return;
 	}
+	p->err = 0;
 	p->fd = (int)fd;
 	give_to_user(p->fd);
-	sys2(__NR_fchmod, fd, mode & 0777);
 }
 
 void file_data(uint32_t stream, const uint8_t *b, uint32_t n) {

@@ -94,6 +94,7 @@ int agent_main(int argc, char **argv) {
 	for (int i = 1; i + 1 < argc; i++)
 		if (str_eq(argv[i], "--root")) config.root = argv[i + 1];
 	int sig = signals();
+	sys1(__NR_umask, 0);
 	if (sig < 0 || sys3(__NR_fcntl, CHANNEL, F_SETFD, FD_CLOEXEC) < 0) return 73;
 	for (;;) {
 		set[0] = (struct pollfd){CHANNEL, POLLIN, 0};
@@ -103,9 +104,10 @@ int agent_main(int argc, char **argv) {
 		if (r == 0) exec_watch();
 		if (r <= 0) continue;
 		exec_poll_done(set + 2, n);
-		if (set[1].revents) sys3(__NR_read, sig, siginfo, sizeof siginfo);
 		if (set[0].revents) take_input();
-		// After input as well: a start that failed has no SIGCHLD of its own left.
-		exec_reap();
+		if (set[1].revents) {
+			sys3(__NR_read, sig, siginfo, sizeof siginfo);
+			exec_reap();
+		}
 	}
 }

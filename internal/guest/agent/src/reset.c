@@ -35,73 +35,52 @@ struct dirent64 {
 	char name[];
 };
 
-static void hex(char *d, uint32_t v) {
-	for (int i = 7; i >= 0; i--, v >>= 4) d[i] = "0123456789abcdef"[v & 15];
-	d[8] = 0;
-}
-
-static int is_dir(int fd, const char *name) {
-	struct stat st;
-	return sys4(__NR_newfstatat, fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
-}
-
-static uint32_t moved;
-
-// lift moves what is inside top/name up into top, so that no depth of
-// directories needs a recursion or a long path.
-static void lift(int top, const char *name) {
+// sweep removes the files and empty directories of fd. It returns how many names
+// it could not remove, and the first directory among them in next.
+static int sweep(long fd, char *next) {
 	static uint8_t ents[16 << 10];
-	long fd = sys4(__NR_openat, top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd < 0) return;
+	int stuck = 0;
+	*next = 0;
+	sys3(__NR_lseek, fd, 0, 0);
 	for (;;) {
 		long n = sys3(__NR_getdents64, fd, ents, sizeof ents);
-		if (n <= 0) break;
+		if (n <= 0) return stuck;
 		for (long at = 0; at < n;) {
 			struct dirent64 *d = (void *)(ents + at);
 			at += d->reclen;
 			if (str_eq(d->name, ".") || str_eq(d->name, "..")) continue;
-			if (!is_dir((int)fd, d->name)) {
-				sys3(__NR_unlinkat, fd, d->name, 0);
-				continue;
-			}
-			if (sys3(__NR_unlinkat, fd, d->name, AT_REMOVEDIR) == 0) continue;
-			char fresh[16] = ".lift-";
-			hex(fresh + 6, moved++);
-			sys4(__NR_renameat, fd, d->name, top, fresh);
+			if (sys3(__NR_unlinkat, fd, d->name, 0) == 0) continue;
+			long r = sys3(__NR_unlinkat, fd, d->name, AT_REMOVEDIR);
+			if (r == 0) continue;
+			stuck++;
+			if (r == -ENOTEMPTY && !*next) memcpy(next, d->name, str_len(d->name) + 1);
 		}
 	}
-	sys1(__NR_close, fd);
 }
 
-// empty removes everything below path and tells whether nothing is left.
+// empty removes everything below path and tells whether nothing is left. It goes
+// down into one full directory at a time and comes back up by "..", so that no
+// depth of directories needs a recursion, a long path or many descriptors. All
+// of the user's processes are dead: nothing moves meanwhile.
 static int empty(const char *path) {
-	static uint8_t ents[16 << 10];
+	static char next[256];
 	long fd = sys4(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd == -ENOENT) return 1;
-	if (fd < 0) return 0;
-	int left = 1;
-	// Each pass makes every tree one level flatter; a bound keeps a hostile
-	// filesystem from holding us for ever.
-	for (int pass = 0; left && pass < 1000000; pass++) {
-		left = 0;
-		sys3(__NR_lseek, fd, 0, 0);
-		long n = sys3(__NR_getdents64, fd, ents, sizeof ents);
-		for (long at = 0; at < n;) {
-			struct dirent64 *d = (void *)(ents + at);
-			at += d->reclen;
-			if (str_eq(d->name, ".") || str_eq(d->name, "..")) continue;
-			left = 1;
-			if (!is_dir((int)fd, d->name)) {
-				sys3(__NR_unlinkat, fd, d->name, 0);
-				continue;
-			}
-			if (sys3(__NR_unlinkat, fd, d->name, AT_REMOVEDIR) == 0) continue;
-			lift((int)fd, d->name);
-			sys3(__NR_unlinkat, fd, d->name, AT_REMOVEDIR);
+	uint32_t depth = 0;
+	for (uint32_t steps = 0; fd >= 0 && steps < 4000000; steps++) {
+		int stuck = sweep(fd, next);
+		if (stuck && !*next) break; // something that cannot be removed
+		if (!stuck && !depth) {
+			sys1(__NR_close, fd);
+			return 1;
 		}
+		long to = sys4(__NR_openat, fd, stuck ? next : "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		depth += stuck ? 1 : -1;
+		sys1(__NR_close, fd);
+		fd = to;
 	}
-	sys1(__NR_close, fd);
-	return !left;
+	if (fd >= 0) sys1(__NR_close, fd);
+	return 0;
 }
 
 // drop_ipc removes System V segments, semaphores and queues.
