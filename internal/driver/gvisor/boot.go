@@ -35,6 +35,8 @@ func (d *Driver) boot(ctx context.Context, spec driver.BoxSpec) (*Box, error) {
 	start, err := b.spawn()
 	if err == nil {
 		err = b.awaitControl(ctx, start)
+	} else {
+		closeAll([]*os.File{start})
 	}
 	if err == nil {
 		err = b.run(ctx)
