@@ -38,6 +38,8 @@ func NewPeers(name string) ([]Subject, error) {
 	return subjects, nil
 }
 
+const groupName = "brig-bench"
+
 // peer runs the item with another tool, on this host's /usr, read-only, without
 // a network: one fresh sandbox per item, as its command line is meant to be used.
 type peer struct {
@@ -63,7 +65,7 @@ func newPeer(name string, steps bool) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	p := &peer{name: name, path: path, dir: dir, tree: cgroup.Open("brig-bench"), python: python, steps: steps}
+	p := &peer{name: name, path: path, dir: dir, tree: cgroup.Open(groupName), python: python, steps: steps}
 	if err := p.makeRoot(); err != nil {
 		p.close()
 		return Subject{}, err
@@ -253,4 +255,12 @@ func (p *peer) bundle(cgroupPath, id string) *specs.Spec {
 func (p *peer) close() {
 	os.RemoveAll(p.dir)
 	p.tree.Close()
+	// runc makes the parents of its group in every hierarchy, and leaves them.
+	parents, _ := filepath.Glob("/sys/fs/cgroup/*/" + groupName)
+	for _, dir := range parents {
+		inside, _ := filepath.Glob(dir + "/*/")
+		for _, d := range append(inside, dir) {
+			_ = os.Remove(d)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,29 @@ func TestContractWithHostDirectories(t *testing.T) {
 	drivertest.Run(t, newDriver(t, Config{}), drivertest.Options{
 		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true, NoRestore: true,
 	})
+}
+
+// TestGroupsOfAnotherLogin: a Brig that was started in another cgroup left a box
+// there, and its group is found and removed all the same.
+func TestGroupsOfAnotherLogin(t *testing.T) {
+	d := newDriver(t, Config{})
+	login := filepath.Join("/sys/fs/cgroup/memory", "brig-test-login")
+	if _, err := os.Stat("/sys/fs/cgroup/memory/tasks"); err != nil {
+		login = filepath.Join("/sys/fs/cgroup", "brig-test-login")
+	}
+	if err := os.MkdirAll(filepath.Join(login, cgroupName(d.root), "box-1"), 0o755); err != nil {
+		t.Skipf("cgroups cannot be made here: %v", err)
+	}
+	t.Cleanup(func() { os.Remove(login) })
+	if ids, err := d.Leftovers(t.Context()); err != nil || !slices.Contains(ids, "box-1") {
+		t.Errorf("leftovers %v, %v", ids, err)
+	}
+	if err := d.Destroy(t.Context(), driver.Handle{Driver: Name, ID: "box-1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(login, cgroupName(d.root))); !os.IsNotExist(err) {
+		t.Errorf("the other login's tree is still there: %v", err)
+	}
 }
 
 // smallRoot is a root filesystem with a shell and a few tools of this host.

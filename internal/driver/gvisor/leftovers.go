@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/brigdev/brig/internal/cgroup"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
 )
@@ -18,22 +19,49 @@ import (
 // any step. Processes are known by their cgroup and by their arguments, never by
 // a remembered pid alone.
 func (d *Driver) Destroy(_ context.Context, h driver.Handle) error {
-	g := d.cgroups.Group(h.ID)
+	trees := d.trees()
+	d.killAll(h.ID, trees)
+	if err := os.Remove(d.socketPath(h.ID)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	for _, t := range trees {
+		if err := t.Group(h.ID).Remove(); err != nil {
+			return err
+		}
+		d.closeForeign(t)
+	}
+	return nil
+}
+
+// killAll ends every process of a box, and is patient until the kernel is done
+// with them.
+func (d *Driver) killAll(id string, trees []*cgroup.Tree) {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		pids := append(g.Procs(), d.processes()[h.ID]...)
+		pids := d.processes()[id]
+		for _, t := range trees {
+			pids = append(pids, t.Group(id).Procs()...)
+		}
 		if len(pids) == 0 || time.Now().After(deadline) {
-			break
+			return
 		}
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	if err := os.Remove(d.socketPath(h.ID)); err != nil && !os.IsNotExist(err) {
-		return err
+}
+
+// closeForeign removes the tree of a maker that is gone, if it is empty.
+func (d *Driver) closeForeign(t *cgroup.Tree) {
+	if t != d.cgroups {
+		t.Close()
 	}
-	return g.Remove()
+}
+
+// trees are all places where boxes of this state directory may have groups.
+func (d *Driver) trees() []*cgroup.Tree {
+	return append(d.cgroups.Elsewhere(cgroupName(d.root)), d.cgroups)
 }
 
 // Leftovers implements driver.Driver.
@@ -47,8 +75,11 @@ func (d *Driver) Leftovers(context.Context) ([]string, error) {
 	for id := range d.processes() {
 		add(id)
 	}
-	for _, id := range d.cgroups.List() {
-		add(id)
+	for _, t := range d.trees() {
+		for _, id := range t.List() {
+			add(id)
+		}
+		d.closeForeign(t)
 	}
 	entries, _ := os.ReadDir(d.root)
 	for _, e := range entries {
