@@ -184,16 +184,6 @@ func (g *Group) Kill() {
 	}
 }
 
-// Exists tells whether any directory of the group is left.
-func (g *Group) Exists() bool {
-	for _, d := range g.dirs() {
-		if _, err := os.Stat(d); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
 // Remove kills what is in the group and removes it. A group empties a moment
 // after its last process was reaped, hence the patience.
 func (g *Group) Remove() error {

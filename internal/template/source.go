@@ -43,7 +43,7 @@ func (o BuildOptions) check(name string) error {
 	for _, word := range []string{o.Suite, o.Mirror} {
 		if strings.HasPrefix(word, "-") || strings.ContainsAny(word, " \t\n") {
 			return api.Errorf(api.CodeInvalid, "cannot take packages from %q: because that is no suite or mirror", word).
-				WithFix("write --suite bookworm --mirror http://deb.debian.org/debian")
+				WithFix("write --suite bookworm --mirror http://MIRROR/debian")
 		}
 	}
 	return nil
