@@ -55,17 +55,25 @@ func (nullSandbox) Exec(_ context.Context, _ api.ExecSpec, stdio host.Stdio) (ap
 func (nullSandbox) Reset(context.Context) error   { return nil }
 func (nullSandbox) Destroy(context.Context) error { return nil }
 
+// fromEnv is the size of a test: a number in the environment, or small.
+func fromEnv(t *testing.T, name string, small int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return small
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // TestScale streams many items through the engine, journal included. How many
 // is BRIG_TEST_ITEMS, 3000 unless told. With -v it says how fast, and what the
 // process's memory was at most.
 func TestScale(t *testing.T) {
-	n := 3000
-	if s := os.Getenv("BRIG_TEST_ITEMS"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := fromEnv(t, "BRIG_TEST_ITEMS", 3000)
 	r := newRig(t)
 	r.options.Host = nullHost{}
 	f, err := os.Create(r.options.Input)
@@ -119,13 +127,7 @@ func peakMemory(t *testing.T) string {
 // in it: each is named, and the rest runs. How large is BRIG_TEST_INPUT_MB, 16
 // unless told.
 func TestLargeInput(t *testing.T) {
-	megabytes := 16
-	if s := os.Getenv("BRIG_TEST_INPUT_MB"); s != "" {
-		var err error
-		if megabytes, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	megabytes := fromEnv(t, "BRIG_TEST_INPUT_MB", 16)
 	r := newRig(t)
 	r.options.Host = nullHost{}
 	f, err := os.Create(r.options.Input)

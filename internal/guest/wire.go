@@ -120,9 +120,6 @@ func (r *Reader) U64() uint64 {
 	return binary.LittleEndian.Uint64(b)
 }
 
-// More tells whether anything is left.
-func (r *Reader) More() bool { return r.Err == nil && len(r.rest) > 0 }
-
 func (r *Reader) fail() {
 	if r.Err == nil {
 		r.Err = io.ErrUnexpectedEOF

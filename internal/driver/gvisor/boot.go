@@ -16,11 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	envUmount   = sentry.EnvUmount
-	envEvidence = sentry.EnvEvidence
-)
-
 // bootCaps is what a sentry needs to set itself up; it gives up all but SYS_PTRACE
 // before any guest code runs. With SETPCAP it would trim its bounding set, too,
 // one capability and one stop of all its threads after another: 3 ms of processor

@@ -157,7 +157,7 @@ func (d *Driver) Create(ctx context.Context, spec driver.BoxSpec) (driver.Box, e
 	return b, nil
 }
 
-// host facts that do not change while we run
+// hostMemory is what this machine has, in bytes.
 var hostMemory = sync.OnceValue(func() uint64 {
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) != nil {

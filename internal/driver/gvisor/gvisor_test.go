@@ -63,7 +63,7 @@ func TestContract(t *testing.T) {
 
 // TestContractWithHostDirectories runs the same through a gofer.
 func TestContractWithHostDirectories(t *testing.T) {
-	root := writeRoot(t, append(skeleton(), place("usr", ""), link("bin", "usr/bin"), link("lib", "usr/lib"), link("lib64", "usr/lib64")))
+	root := writeRoot(t, append(skeleton(), place("usr"), link("bin", "usr/bin"), link("lib", "usr/lib"), link("lib64", "usr/lib64")))
 	root.Binds = []driver.Bind{{Source: "/usr", Target: "/usr"}}
 	if fi, err := os.Lstat("/bin"); err != nil || fi.Mode()&os.ModeSymlink == 0 {
 		t.Skip("this host's /bin is no link to /usr/bin")
@@ -120,7 +120,7 @@ func smallRoot(t *testing.T) driver.RootFS {
 func skeleton() []image.Content {
 	return []image.Content{
 		{Entry: image.Entry{Path: ".brig/agent", Kind: image.File, Mode: 0o755}, Data: agent.Binary()},
-		place("proc", ""),
+		place("proc"),
 		// Not empty, else the sentry mounts a tmpfs without a limit there.
 		{Entry: image.Entry{Path: "tmp", Kind: image.Dir, Mode: 0o1777}},
 		{Entry: image.Entry{Path: "tmp/.brig", Kind: image.File, Mode: 0o444}},
@@ -128,7 +128,7 @@ func skeleton() []image.Content {
 	}
 }
 
-func place(path, _ string) image.Content {
+func place(path string) image.Content {
 	return image.Content{Entry: image.Entry{Path: path, Kind: image.Dir, Mode: 0o755}}
 }
 

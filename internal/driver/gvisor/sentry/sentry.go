@@ -10,10 +10,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/runsc/cli"
 	"gvisor.dev/gvisor/runsc/cmd"
 	"gvisor.dev/gvisor/runsc/cmd/sentry/sentrycmd"
@@ -67,13 +65,6 @@ func Dispatch() {
 func envFD(name string) (int, bool) {
 	v := os.Getenv(name)
 	os.Unsetenv(name)
-	fd, err := strconv.Atoi(strings.TrimSpace(v))
-	if err != nil || fd < 3 {
-		return 0, false
-	}
-	if name == EnvUmount {
-		return fd, true
-	}
-	unix.CloseOnExec(fd)
-	return fd, true
+	fd, err := strconv.Atoi(v)
+	return fd, err == nil && fd >= 3
 }

@@ -19,6 +19,15 @@ struct config {
 };
 extern struct config config;
 
+// dirent64 is what getdents64 gives.
+struct dirent64 {
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
 // inside maps a path of the protocol to one of this mount namespace.
 // It returns 0 when the result is too long.
 const char *inside(const char *path, char *buf);

@@ -156,14 +156,6 @@ void file_get(uint32_t stream, struct fields *f) {
 	send_empty(T_END, stream);
 }
 
-struct dirent64 {
-	uint64_t ino;
-	int64_t off;
-	uint16_t reclen;
-	uint8_t type;
-	char name[];
-};
-
 void file_list(uint32_t stream, struct fields *f) {
 	static uint8_t ents[32 << 10];
 	char buf[PATH_LEN];

@@ -27,14 +27,6 @@ static int kill_until_none(void) {
 	return 0;
 }
 
-struct dirent64 {
-	uint64_t ino;
-	int64_t off;
-	uint16_t reclen;
-	uint8_t type;
-	char name[];
-};
-
 // sweep removes the files and empty directories of fd. It returns how many names
 // it could not remove, and the first directory among them in next.
 static int sweep(long fd, char *next) {
