@@ -52,6 +52,10 @@ const (
 	// TypeReset kills every process but the agent and the warm interpreter, and
 	// empties the places a program can write to. Answered by OK.
 	TypeReset Type = 9
+	// TypePrime has the warm interpreter touch what a program touches, so that the
+	// program finds it in memory. It comes before START. Answered by STARTED, or by
+	// ERR when no interpreter waits.
+	TypePrime Type = 10
 )
 
 // Frames from the guest.

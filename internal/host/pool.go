@@ -9,6 +9,7 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/guest"
 )
 
 const (
@@ -267,7 +268,13 @@ func (p *pool) prepare(ctx context.Context, want plan, g *grant) (*sandbox, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := p.m.journal.write(s.record()); err != nil {
+	err = p.m.journal.write(s.record())
+	if err == nil && dir != "" {
+		within, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		err = guest.Prime(within, s.box.Channel())
+	}
+	if err != nil {
 		s.discard(ctx)
 		return nil, err
 	}

@@ -72,6 +72,8 @@ func (a *agent) dispatch(f guest.Frame) {
 		a.exec(f)
 	case guest.TypeStdin, guest.TypeStdinEOF, guest.TypeSignal:
 		a.toProgram(f)
+	case guest.TypePrime:
+		a.send(guest.TypeStarted, f.Stream, guest.Fields(nil).U32(1))
 	case guest.TypeReset:
 		a.reset(f)
 	default:

@@ -123,6 +123,7 @@ func (b *Box) prepare() (f bootFiles, ready *os.File, err error) {
 	if b.d.onDisk {
 		disk, e := b.d.scratch()
 		step(&f.disk, disk, e)
+		b.disk = f.disk
 	}
 	evidence, e := b.shareEvidence()
 	step(&f.evidence, evidence, e)
@@ -142,9 +143,9 @@ func (b *Box) shareEvidence() (*os.File, error) {
 	return f, err
 }
 
-// close gives up our copies after the fork; the log stays, for reading.
+// close gives up our copies after the fork; the log and the disk stay.
 func (f bootFiles) close() {
-	closeAll([]*os.File{f.image, f.spec, f.start, f.control, f.null, f.channel, f.umount, f.evidence, f.mounts, f.disk})
+	closeAll([]*os.File{f.image, f.spec, f.start, f.control, f.null, f.channel, f.umount, f.evidence, f.mounts})
 	closeAll(f.gofer)
 }
 

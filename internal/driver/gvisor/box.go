@@ -30,6 +30,7 @@ type Box struct {
 	evidence     *sentry.Evidence
 	evidencePage []byte
 	logFile      *os.File
+	disk         *os.File // what the guest writes; nil when that is in memory
 
 	done      chan struct{}
 	destroy   sync.Once
@@ -235,6 +236,12 @@ func (b *Box) clean() error {
 	}
 	if b.logFile != nil {
 		b.logFile.Close()
+	}
+	if b.disk != nil {
+		// ext4 writes a file that was once truncated to its disk when it is closed:
+		// let there be nothing to write.
+		_ = b.disk.Truncate(0)
+		b.disk.Close()
 	}
 	b.mu.Lock()
 	if b.evidencePage != nil {

@@ -102,6 +102,7 @@ func New(cfg Config) (*Driver, error) {
 		f.Close()
 	}
 	d.memory = newMemoryWatch()
+	relaxTimers()
 	d.spawn, err = startSpawner(os.Geteuid() == 0)
 	return d, err
 }

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
-	"time"
 
 	"gvisor.dev/gvisor/runsc/cli"
 	"gvisor.dev/gvisor/runsc/cmd"
@@ -33,10 +31,6 @@ const (
 	EnvEvidence = "BRIG_EVIDENCE_FD"
 )
 
-// gcDelay is how long a starting sentry runs without its garbage collector: a
-// start allocates little that dies, and collecting costs 18 ms of processor time.
-const gcDelay = 400 * time.Millisecond
-
 // Dispatch becomes a sentry and does not return, if this process was started as
 // one. main calls it before anything else.
 func Dispatch() {
@@ -46,8 +40,7 @@ func Dispatch() {
 	}
 	Version()
 	installFilters()
-	debug.SetGCPercent(-1)
-	time.AfterFunc(gcDelay, func() { debug.SetGCPercent(100) })
+	prepareHeap()
 	if fd, ok := envFD(EnvUmount); ok {
 		specutils.ExePath = fmt.Sprintf("/proc/self/fd/%d", fd)
 	}

@@ -46,6 +46,7 @@ void reset_all(uint32_t stream);
 // exec.c
 enum { MAX_PROGRAMS = 16, MAX_POLL = 2 + MAX_PROGRAMS * 4 };
 void exec_start(uint32_t stream, uint8_t *payload, uint32_t n);
+void exec_prime(uint32_t stream);
 void exec_stdin(uint32_t stream, const uint8_t *p, uint32_t n);
 void exec_stdin_eof(uint32_t stream);
 void exec_signal(uint32_t stream, struct fields *f);

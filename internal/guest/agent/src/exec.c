@@ -129,6 +129,10 @@ static int pipes(struct program *p, struct launch *l) {
 	return 1;
 }
 
+// The control descriptor of a warm interpreter that reported its end; it exits
+// when this is closed.
+static int lingering = -1;
+
 static void close_program(struct program *p) {
 	shut(&p->in);
 	shut(&p->out);
@@ -236,6 +240,18 @@ static void hand_over(uint32_t stream, const uint8_t *payload, uint32_t n) {
 	if (!p->forks) send_started(p);
 }
 
+// exec_prime sends the warm interpreter a request of no length; it answers R.
+void exec_prime(uint32_t stream) {
+	struct program *p = idle_program();
+	uint32_t len = 0;
+	if (!p) {
+		send_err(stream, ENODEV, "there is no idle interpreter");
+		return;
+	}
+	p->stream = stream;
+	write_all(p->control, &len, 4);
+}
+
 void exec_start(uint32_t stream, uint8_t *payload, uint32_t n) {
 	static char *args[4096];
 	static char cwd[PATH_LEN];
@@ -243,6 +259,7 @@ void exec_start(uint32_t stream, uint8_t *payload, uint32_t n) {
 	struct launch l = {.path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
 	uint8_t *whole = payload;
 	struct fields peek = f;
+	shut(&lingering);
 	l.flags = take_u32(&peek);
 	if (l.flags & EXEC_WARM) {
 		hand_over(stream, whole, n);
@@ -395,9 +412,9 @@ static void finish(struct program *p) {
 
 // hear reads the warm interpreter's control bytes: R ready; P and a pid; X, a
 // status and processor time in µs. The interpreter that runs the program in
-// place says X when it has nothing left to do but to die: taking its memory apart
-// costs milliseconds, and the sandbox is about to go anyway. A program that
-// forges it has only found another way to exit.
+// place says X when it has nothing left to do but to die, and lingers until another
+// program is wanted: the sandbox mostly goes first, and then nobody has to take its
+// memory apart. A program that forges X has only found another way to exit.
 static void hear(struct program *p) {
 	uint8_t m[13];
 	long n = sys6(__NR_recvfrom, p->control, (long)m, 1, 0x40 /* MSG_DONTWAIT */, 0, 0);
@@ -423,6 +440,10 @@ static void hear(struct program *p) {
 	if (m[0] == 'X' && !p->idle && !p->exited) {
 		memcpy(&p->status, m + 1, 4);
 		memcpy(&p->cpu_us, m + 5, 8);
+		if (!p->forks) {
+			lingering = p->control;
+			p->control = -1;
+		}
 		finish(p);
 	}
 }

@@ -52,6 +52,7 @@ static void dispatch(uint8_t type, uint32_t stream, uint8_t *payload, uint32_t n
 	case T_STDIN_EOF: exec_stdin_eof(stream); break;
 	case T_SIGNAL: exec_signal(stream, &f); break;
 	case T_RESET: reset_all(stream); break;
+	case T_PRIME: exec_prime(stream); break;
 	default: send_err(stream, ENOSYS, "unknown request");
 	}
 }
