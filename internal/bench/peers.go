@@ -256,11 +256,10 @@ func (p *peer) close() {
 	os.RemoveAll(p.dir)
 	p.tree.Close()
 	// runc makes the parents of its group in every hierarchy, and leaves them.
-	parents, _ := filepath.Glob("/sys/fs/cgroup/*/" + groupName)
-	for _, dir := range parents {
-		inside, _ := filepath.Glob(dir + "/*/")
-		for _, d := range append(inside, dir) {
-			_ = os.Remove(d)
+	for _, below := range []string{"/*/*", "/*", ""} {
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/" + groupName + below)
+		for _, dir := range left {
+			_ = os.Remove(dir) // files in it are the kernel's and refuse
 		}
 	}
 }
