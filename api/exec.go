@@ -19,6 +19,13 @@ type ExecSpec struct {
 	CPUTime  time.Duration     `json:"cpu_time,omitempty"`
 	// OutputBytes caps stdout and stderr together, counted on the host.
 	OutputBytes int64 `json:"output_bytes,omitempty"`
+	// Root runs the program as root inside. Its boundary is the same.
+	Root bool `json:"root,omitempty"`
+	// Terminal gives it a pseudo-terminal; nil means pipes. Sessions only.
+	Terminal *Terminal `json:"terminal,omitempty"`
+	// Keep holds the program's output while nobody is attached to it after a
+	// restore, instead of discarding it: for interpreter kernels. Sessions only.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // ExecResult is the end of one exec.
@@ -58,4 +65,8 @@ type FileInfo struct {
 	Kind FileKind `json:"kind"`
 	Size int64    `json:"size"`
 	Mode uint32   `json:"mode"`
+	// ModTime is in Unix nanoseconds; Target is where a symlink points. Both are 0
+	// or "" where the guest did not say.
+	ModTime int64  `json:"mtime_ns,omitempty"`
+	Target  string `json:"target,omitempty"`
 }

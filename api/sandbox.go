@@ -23,12 +23,23 @@ type SandboxSpec struct {
 	// Reuse asks for a sandbox whose warm interpreter can run more than one
 	// program, with Reset between them: a batch's chunk mode.
 	Reuse bool `json:"reuse,omitempty"`
+	// Session asks for a sandbox that lives until its deadline: several programs at
+	// once, and one that had to be ended does not take the sandbox with it.
+	Session bool `json:"session,omitempty"`
+	// Snapshot is the directory of a snapshot of a session to restore instead of
+	// the template's own; only Host implementations read it, never a request.
+	Snapshot string `json:"-"`
+	// Env is in the environment of every exec of a session, below the exec's own.
+	Env map[string]string `json:"env,omitempty"`
+	// Name and Metadata are the caller's; Brig gives them no meaning.
+	Name     string            `json:"name,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // SandboxInfo describes a sandbox that exists.
 type SandboxInfo struct {
 	ID        string    `json:"id"`
-	State     string    `json:"state"` // creating, running, destroying; orphan when its owner died
+	State     string    `json:"state"` // creating, running, paused, destroying; orphan when its owner died
 	Template  string    `json:"template"`
 	Digest    string    `json:"digest"` // of the template's root filesystem
 	Isolation Rung      `json:"isolation"`

@@ -6,7 +6,7 @@ import (
 
 // ExecRequest is the payload of TypeExec. Fields in order: flags u32, cwd,
 // cpu seconds u32 (RLIMIT_CPU, 0 = none), nproc u32, nofile u32, argc u32,
-// argv…, envc u32, "K=V"….
+// argv…, envc u32, "K=V"…, rows u32, cols u32 (with ExecTerminal).
 type ExecRequest struct {
 	Flags      uint32
 	Cwd        string

@@ -14,7 +14,7 @@
 package guest
 
 // Version is announced by the agent in READY; another one is refused.
-const Version = 1
+const Version = 2
 
 // MaxFrame bounds a frame in both directions, MaxData the payload of a DATA,
 // STDIN, STDOUT or STDERR frame.
@@ -29,7 +29,10 @@ type Type uint8
 // Frames from the host.
 const (
 	// TypeStart is the first frame of every box, cold or restored: fields seed
-	// (64 bytes), wall clock (u64 ns). Answered by READY.
+	// (64 bytes), wall clock (u64 ns), hostname, machine id (32 hex digits); an
+	// empty name is left as it is. The agent seeds the kernel's pool, sets both
+	// names, detaches every program that a snapshot brought along and thaws.
+	// Answered by READY when all that is done, else by ERR.
 	TypeStart Type = 1
 	// TypePut: fields path, mode u32. DATA frames and END follow on the stream.
 	// Parents are made. Answered by OK or ERR after END.
@@ -47,7 +50,8 @@ const (
 	TypeStdin Type = 6
 	// TypeStdinEOF closes a program's standard input.
 	TypeStdinEOF Type = 7
-	// TypeSignal: field signo u32; to the program's process group.
+	// TypeSignal: fields signo u32, tree u32: to the program's process group, or
+	// with tree 1 to everything that it started, wherever that went.
 	TypeSignal Type = 8
 	// TypeReset kills every process but the agent and the warm interpreter, and
 	// empties the places a program can write to. Answered by OK.
@@ -56,6 +60,30 @@ const (
 	// program finds it in memory. It comes before START. Answered by STARTED, or by
 	// ERR when no interpreter waits.
 	TypePrime Type = 10
+	// TypeResize: fields rows u32, cols u32; of the stream's terminal. No answer.
+	TypeResize Type = 11
+	// TypeFreeze has the agent say what it has to say, answer OK, and then leave
+	// all programs' output and ends alone until THAW or START: the quiet moment that
+	// a snapshot is taken in. Requests of the host are still served.
+	TypeFreeze Type = 12
+	// TypeThaw ends a freeze. Answered by OK.
+	TypeThaw Type = 13
+	// TypeAttach: field pid u32: the stream takes over a program that START
+	// detached. Answered by STARTED and all that follows an exec, or by ERR ESRCH.
+	TypeAttach Type = 14
+	// TypeStat: field path. Answered by ENTRY and END, or ERR. Never follows a
+	// final symlink; the entry's name is the path's last component.
+	TypeStat Type = 15
+	// TypeRead: fields path, offset u64, max u64 (2^64-1 = all): like GET from an
+	// offset, and without EFBIG. The ENTRY has the file's whole size.
+	TypeRead Type = 16
+	// TypeMkdir: fields path, mode u32; with its parents. TypeRemove: fields path,
+	// recursive u32. TypeRename: fields from, to. TypeSymlink: fields target, path.
+	// Answered by OK or ERR. What is made belongs to the program's user.
+	TypeMkdir   Type = 17
+	TypeRemove  Type = 18
+	TypeRename  Type = 19
+	TypeSymlink Type = 20
 )
 
 // Frames from the guest.
@@ -63,7 +91,7 @@ const (
 	TypeReady   Type = 129 // fields version u32, name
 	TypeOK      Type = 130
 	TypeErr     Type = 131 // fields errno u32, text
-	TypeEntry   Type = 132 // fields kind byte (f, d, l, o), size u64, mode u32, name
+	TypeEntry   Type = 132 // fields kind byte (f, d, l, o), size u64, mode u32, name, mtime u64 (ns), symlink target
 	TypeData    Type = 133 // also host → guest, for PUT
 	TypeEnd     Type = 134 // also host → guest, for PUT
 	TypeStarted Type = 135 // fields pid u32
@@ -80,11 +108,18 @@ const (
 	ExecWarmStart uint32 = 1
 	// ExecWarm runs Argv[0] as a script in the warm interpreter.
 	ExecWarm uint32 = 2
-	// ExecRoot runs as root instead of the program's user. Only for baking.
+	// ExecRoot runs as root instead of the program's user: for baking and building,
+	// and for callers who ask. The boundary is the same.
 	ExecRoot uint32 = 4
 	// ExecFork marks a warm interpreter that forks for each program, so that it
 	// outlives them (chunk mode).
 	ExecFork uint32 = 8
+	// ExecTerminal gives the program a pseudo-terminal of the request's size as its
+	// controlling terminal; its output is STDOUT.
+	ExecTerminal uint32 = 16
+	// ExecKeep holds the program's output while it is detached; else it is read and
+	// thrown away then, so that nobody blocks on a reader that is gone.
+	ExecKeep uint32 = 32
 )
 
 // InitialWindow is how many bytes of stdin may be sent before a WINDOW frame.

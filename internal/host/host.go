@@ -8,6 +8,8 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"syscall"
+	"time"
 
 	"github.com/brigdev/brig/api"
 )
@@ -46,6 +48,63 @@ type Sandbox interface {
 	Reset(ctx context.Context) error
 	// Destroy removes it. Idempotent; returns when nothing is left.
 	Destroy(ctx context.Context) error
+}
+
+// Session is a Sandbox that was created with SandboxSpec.Session: Create's result
+// implements it. Execs run concurrently. A program that reached a limit, or whose
+// caller went away, is ended with everything it started, and the sandbox goes on.
+type Session interface {
+	Sandbox
+	// Start starts a program and returns while it runs. The program belongs to ctx
+	// until Wait returned: when ctx ends, it is killed.
+	Start(ctx context.Context, spec api.ExecSpec, io Stdio) (Process, error)
+	// Attach takes up a program that ran in the snapshot that this sandbox was
+	// restored from, by its pid inside. CodeNotFound when there is none.
+	Attach(ctx context.Context, pid int, spec api.ExecSpec, io Stdio) (Process, error)
+
+	// Stat describes one name; a final symlink is not followed. CodeNotFound.
+	Stat(ctx context.Context, path string) (api.FileInfo, error)
+	// Read copies up to max bytes from offset of a regular file; max < 0 means all.
+	Read(ctx context.Context, path string, offset, max int64, w io.Writer) (api.FileInfo, error)
+	// Mkdir makes a directory and its parents; one that exists is no error.
+	Mkdir(ctx context.Context, path string, mode fs.FileMode) error
+	// Remove deletes a name; a directory with its content only if recursive.
+	Remove(ctx context.Context, path string, recursive bool) error
+	// Rename moves a name, replacing a file that is in its way.
+	Rename(ctx context.Context, from, to string) error
+	// Symlink makes a symbolic link; target is stored as it is.
+	Symlink(ctx context.Context, target, path string) error
+
+	// SetDeadline moves the wall-clock deadline.
+	SetDeadline(t time.Time) error
+	// Stats is what it uses now.
+	Stats() api.SandboxStats
+	// Pause stops every process inside until Resume; the deadline goes on. Execs
+	// and files of a paused sandbox are CodeConflict.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Snapshot keeps this moment in dir, which exists and is empty, and goes on. It
+	// returns how long the sandbox stood still. CodeUnsupported when the driver
+	// can't.
+	Snapshot(ctx context.Context, dir string) (paused time.Duration, err error)
+	// SnapshotKey is what a restore depends on besides root filesystem and limits.
+	SnapshotKey() string
+	// Done is closed when the sandbox has ended; Ended says why: "ttl", "destroyed",
+	// "died", with a detail.
+	Done() <-chan struct{}
+	Ended() (reason, detail string)
+}
+
+// Process is a program that runs in a Session.
+type Process interface {
+	PID() int // inside
+	// Signal sends sig to the program's process group, or with tree to everything
+	// that it started, wherever that went.
+	Signal(ctx context.Context, sig syscall.Signal, tree bool) error
+	// Resize changes the size of its terminal.
+	Resize(ctx context.Context, t api.Terminal) error
+	// Wait returns at its end, whatever ended it. It may be called once.
+	Wait() (api.ExecResult, error)
 }
 
 // Stdio connects a program's streams. Nil Stdin is empty; nil writers discard.

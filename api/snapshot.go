@@ -1,0 +1,52 @@
+package api
+
+import "time"
+
+// SnapshotFormat is the version of the manifest. Another one is refused.
+const SnapshotFormat = 1
+
+// Snapshot is the manifest of one kept moment of a sandbox: memory, disk and
+// devices as one immutable object.
+type Snapshot struct {
+	ID        string    `json:"id"`
+	Format    int       `json:"format"`
+	Name      string    `json:"name,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: until it is removed
+	// Owner is the tenant; "" on a machine with one.
+	Owner string `json:"owner,omitempty"`
+
+	Sandbox  string `json:"sandbox"`          // taken from
+	Parent   string `json:"parent,omitempty"` // the snapshot that the sandbox came from
+	Template string `json:"template"`
+	Digest   string `json:"digest"` // of the template's root filesystem
+	Driver   string `json:"driver"`
+	// Key is all else that a restore depends on: the driver's build, CPU features.
+	Key    string `json:"key"`
+	Limits Limits `json:"limits"`
+	// Env is what execs get; secrets are never in it.
+	Env map[string]string `json:"env,omitempty"`
+	// Metadata is the sandbox's.
+	Metadata map[string]string `json:"metadata,omitempty"`
+	// Kernels are the interpreter sessions that ran, to be taken up after a restore.
+	Kernels []KernelRef `json:"kernels,omitempty"`
+
+	Files     []SnapshotFile `json:"files"`
+	SizeBytes int64          `json:"size_bytes"` // of all files
+	PausedMS  int64          `json:"paused_ms"`  // how long the sandbox stood still for it
+}
+
+// SnapshotFile is one file of a snapshot.
+type SnapshotFile struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// KernelRef names an interpreter session inside a sandbox.
+type KernelRef struct {
+	ID       string `json:"id"`
+	Language string `json:"language"`
+	Cwd      string `json:"cwd"`
+	PID      int    `json:"pid"`
+}
