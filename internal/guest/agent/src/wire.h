@@ -6,7 +6,7 @@
 
 enum {
 	CHANNEL = 3,
-	VERSION = 1,
+	VERSION = 2,
 	MAX_FRAME = 256 << 10,
 	MAX_DATA = 64 << 10,
 	WINDOW = 64 << 10,
