@@ -35,7 +35,7 @@ bench: setup ## measure, and write a report to bench/results/
 	mkdir -p bench/results
 	bin/brig bench $(BENCHFLAGS)
 
-fuzz: ## run every fuzz target for FUZZTIME each (default 60s)
+fuzz: ## run every fuzz target for FUZZTIME each: a time (default 60s) or a number of inputs (20000x)
 	scripts/fuzz $(FUZZTIME)
 
 soak: setup ## kill and restart a batch over and over; stream 50,000 items
