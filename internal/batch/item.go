@@ -12,8 +12,9 @@ import (
 
 const (
 	// maxLost is how many dispatches of an item may end with the death of brig
-	// itself before the item is held to be the cause.
-	maxLost = 3
+	// itself before the item is held to be the cause. After two it runs alone, so
+	// one that merely was under way when somebody killed brig is cleared then.
+	maxLost = 5
 	// What is kept of stderr with each attempt, and what a repairer is shown.
 	attemptStderr = 2 << 10
 	repairStderr  = 8 << 10

@@ -154,17 +154,17 @@ func TestQuarantine(t *testing.T) {
 	r := newRig(t, lines...)
 	deaths := 0
 	for !child(t, r.options.Input, r.options.Out, 0) {
-		if deaths++; deaths > 5 {
+		if deaths++; deaths > maxLost {
 			t.Fatal("the batch does not end")
 		}
 	}
 	got := r.results(t)
 	poison := got["poison"]
-	if poison.Verdict != api.Infra || poison.Error == nil || !strings.Contains(poison.Error.Message, "brig died 3 times") {
+	if poison.Verdict != api.Infra || poison.Error == nil || !strings.Contains(poison.Error.Message, "brig died 5 times") {
 		t.Errorf("poison: %+v (%+v)", poison, poison.Error)
 	}
-	if deaths != 3 || len(got) != 31 {
-		t.Errorf("%d deaths and %d results, want 3 and 31", deaths, len(got))
+	if deaths != maxLost || len(got) != 31 {
+		t.Errorf("%d deaths and %d results, want %d and 31", deaths, len(got), maxLost)
 	}
 	for id, res := range got {
 		if id != "poison" && !res.OK {
