@@ -31,6 +31,8 @@ type SandboxSpec struct {
 	Snapshot string `json:"-"`
 	// Env is in the environment of every exec of a session, below the exec's own.
 	Env map[string]string `json:"env,omitempty"`
+	// Egress is what its programs may reach; nil is no network at all.
+	Egress *Egress `json:"egress,omitempty"`
 	// Name and Metadata are the caller's; Brig gives them no meaning.
 	Name     string            `json:"name,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -50,4 +52,12 @@ type SandboxInfo struct {
 	OwnerPID  int       `json:"owner_pid"` // the Brig process that made it
 	Restored  bool      `json:"restored"`  // from a warm snapshot, not from a cold boot
 	Pooled    bool      `json:"pooled"`
+	Session   bool      `json:"session,omitempty"` // see SandboxSpec.Session
+
+	Name     string            `json:"name,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Kernels are the interpreter sessions of the template's snapshot that it was
+	// restored from.
+	Kernels []KernelRef `json:"-"`
 }

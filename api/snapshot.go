@@ -49,4 +49,6 @@ type KernelRef struct {
 	Language string `json:"language"`
 	Cwd      string `json:"cwd"`
 	PID      int    `json:"pid"`
+	// Default says that it is the one for cells that name none.
+	Default bool `json:"default,omitempty"`
 }

@@ -25,6 +25,8 @@ type Recipe struct {
 	Drop []string `json:"drop"`
 	// Warm are the Python modules that the baked interpreter has imported.
 	Warm []string `json:"warm"`
+	// Kernel are the languages whose code interpreter waits in the code snapshot.
+	Kernel []string `json:"kernel"`
 }
 
 // Names lists the recipes.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/host"
+	"github.com/brigdev/brig/internal/interpreter"
 	"github.com/brigdev/brig/internal/template"
 )
 
@@ -47,12 +48,12 @@ func (a *App) open(ctx context.Context, o Options) (err error) {
 	}
 	var manager *host.Manager // the boxes that a bake makes are journalled like any other
 	journal := func(h driver.Handle) (func(), error) { return manager.JournalBox(h) }
-	if a.Templates, err = template.Open(ctx, o.DataDir, template.Options{Log: o.Log, Journal: journal}); err != nil {
+	if a.Templates, err = template.Open(ctx, o.DataDir, template.Options{Log: o.Log, Journal: journal, Kernel: interpreter.Bake, Egress: o.Egress, InUse: ImagesInUse(o)}); err != nil {
 		return err
 	}
 	manager, err = host.NewManager(host.Config{
 		Drivers: a.Drivers, Templates: a.Templates, StateDir: o.StateDir,
-		AllowUnsafe: o.Unsafe, PoolSize: o.PoolSize, Log: o.Log,
+		AllowUnsafe: o.Unsafe, PoolSize: o.PoolSize, Egress: o.Egress, Log: o.Log,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/egress"
 )
 
 // Options says how to build a Brig.
@@ -17,7 +18,9 @@ type Options struct {
 	Unsafe bool
 	// PoolSize is how many sandboxes are kept restored ahead of need; 0 = none.
 	PoolSize int
-	Log      *slog.Logger
+	// Egress is what gateways of sandboxes with a network work with; see host.Config.
+	Egress egress.Options
+	Log    *slog.Logger
 }
 
 // DefaultOptions takes the directories from the environment: $BRIG_DATA and

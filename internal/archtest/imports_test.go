@@ -21,6 +21,8 @@ const (
 	xsync   = "golang.org/x/sync/"
 	xsys    = "golang.org/x/sys/"
 	xterm   = "golang.org/x/term"
+	coderws = "github.com/coder/websocket"
+	gcr     = "github.com/google/go-containerregistry/"
 )
 
 // arrows is the whole import table. Direction: cmd → cli → app → batch → host
@@ -28,24 +30,32 @@ const (
 var arrows = map[string]row{
 	"api":       {},
 	"cmd/brig":  {ours: []string{"internal/cli", "internal/driver/gvisor/sentry"}},
+	"client":    {theirs: []string{coderws}},
 	"templates": {},
 
 	"internal/cli": {
 		ours: []string{
-			"internal/app", "internal/batch", "internal/batch/input", "internal/batch/outdir", "internal/batch/progress",
-			"internal/batch/repair", "internal/bench", "internal/doctor", "internal/driver", "internal/host",
-			"internal/store", "internal/template", "templates",
+			"client", "internal/app", "internal/auth", "internal/batch", "internal/batch/input", "internal/batch/outdir", "internal/batch/progress",
+			"internal/batch/repair", "internal/bench", "internal/dockerfile", "internal/doctor", "internal/driver", "internal/host",
+			"internal/httpapi", "internal/store", "internal/template", "templates",
 		},
 		theirs: []string{cobra, xsys, xterm},
 	},
 	"internal/app": {
 		ours: []string{
-			"internal/driver", "internal/driver/gvisor", "internal/driver/process", "internal/host",
-			"internal/store", "internal/store/jetstream", "internal/template",
+			"internal/auth", "internal/control", "internal/driver", "internal/driver/gvisor", "internal/driver/process",
+			"internal/host", "internal/httpapi", "internal/interpreter", "internal/snapshot", "internal/store", "internal/store/jetstream", "internal/template",
 		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
 	"internal/bench":  {ours: []string{"internal/cgroup", "internal/driver", "internal/host"}, theirs: []string{ocispec, xsys}},
+
+	"internal/httpapi": {ours: []string{"internal/auth", "internal/control", "internal/host"}, theirs: []string{coderws}},
+	"internal/control": {ours: []string{"internal/host", "internal/snapshot"}},
+	"internal/control/controltest": {ours: []string{
+		"internal/control", "internal/driver", "internal/driver/fake", "internal/host", "internal/host/hosttest", "internal/snapshot",
+	}},
+	"internal/auth": {theirs: []string{xsys}},
 
 	"internal/batch": {
 		ours: []string{
@@ -70,10 +80,20 @@ var arrows = map[string]row{
 	},
 	"internal/host/hosttest": {ours: []string{"internal/driver", "internal/guest", "internal/host", "internal/template"}},
 	"internal/template": {
-		ours:   []string{"internal/driver", "internal/guest", "internal/guest/agent", "internal/image", "templates"},
+		ours: []string{
+			"internal/dockerfile", "internal/driver", "internal/egress", "internal/guest", "internal/guest/agent", "internal/image",
+			"internal/interpreter/kernel", "internal/netpolicy", "internal/oci", "internal/rootfs", "templates",
+		},
 		theirs: []string{xsys},
 	},
-	"internal/image": {theirs: []string{gvisor + "pkg/erofs", xsys}},
+	"internal/dockerfile": {},
+	"internal/oci":        {ours: []string{"internal/rootfs"}, theirs: []string{gcr, "github.com/klauspost/compress/zstd"}},
+	"internal/rootfs":     {ours: []string{"internal/image"}},
+	"internal/snapshot":   {theirs: []string{xsync, xsys}},
+	"internal/image":      {theirs: []string{gvisor + "pkg/erofs", xsys}},
+
+	"internal/interpreter":        {ours: []string{"internal/guest", "internal/host", "internal/interpreter/kernel"}},
+	"internal/interpreter/kernel": {},
 
 	"internal/guest":       {},
 	"internal/guest/agent": {},

@@ -28,6 +28,7 @@ Directories:
                 else $XDG_RUNTIME_DIR/brig or /tmp/brig-<uid>)`,
 		Example: `  brig run -- python3 -c 'print(6 * 7)'
   brig batch run items.jsonl -o out
+  id=$(brig sandbox create); brig sandbox shell $id
   brig doctor`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -47,6 +48,13 @@ Directories:
 		newRunCommand(env),
 		newBatchCommand(env),
 		newTemplateCommand(env),
+		newSandboxCommand(env),
+		newForkCommand(env),
+		newPromoteCommand(env),
+		newSnapshotCommand(env),
+		newCodeCommand(env),
+		newServeCommand(env),
+		newKeyCommand(env),
 		newPsCommand(env),
 		newGCCommand(env),
 		newDoctorCommand(env),

@@ -22,6 +22,7 @@ type runOptions struct {
 	isolation isolationFlags
 	limits    limitFlags
 	env       []string
+	egress    []string
 	input     string
 	code      string
 	language  string
@@ -37,6 +38,7 @@ func (o *runOptions) AddFlags(c *cobra.Command) {
 	o.isolation.AddFlags(c)
 	o.limits.AddFlags(f)
 	f.StringArrayVar(&o.env, "env", nil, "variable `NAME=VALUE` for the program (repeatable)")
+	f.StringSliceVar(&o.egress, "allow-egress", nil, "let the program reach these and nothing else, `HOST[:PORT],…`: names, *.names, addresses, ranges (see docs/egress.md)")
 	f.StringVar(&o.input, "input", "", "`FILE` that becomes /work/input.json")
 	f.StringVar(&o.code, "code", "", "`FILE` that becomes /work/run.<ext> and is run; - is stdin")
 	f.StringVar(&o.language, "language", "", "`LANGUAGE` of --code: python, sh, bash, node, … (default by extension, else python)")
@@ -51,8 +53,9 @@ func newRunCommand(env *Env) *cobra.Command {
 		Short: "Run one program in a fresh sandbox",
 		Long: `Run one program in a fresh sandbox and destroy the sandbox.
 
-The program starts in /work, without network, without the caller's environment
-and without any file of the host but the read-only template. Its stdin, stdout
+The program starts in /work, without network (but for --allow-egress), without
+the caller's environment and without any file of the host but the read-only
+template. Its stdin, stdout
 and stderr are the caller's, byte for byte. Relative paths inside are below
 /work.
 

@@ -53,6 +53,9 @@ func newRunJob(env *Env, o runOptions) (*runJob, error) {
 		},
 		stdin: env.Stdin,
 	}
+	if len(o.egress) > 0 {
+		j.spec.Egress = &api.Egress{Mode: api.EgressAllow, Allow: o.egress}
+	}
 	if err := j.addProgram(env, o); err != nil {
 		return nil, err
 	}

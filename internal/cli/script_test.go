@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -53,12 +54,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BRIG_DATA", e.WorkDir+"/.data")
 			e.Setenv("BRIG_STATE", e.WorkDir+"/.state")
 			e.Values[exitCodeKey{}] = new(int)
+			e.Defer(func() { stopServers(t, e.WorkDir+"/.state") })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"brig": scriptBrig, "exitcode": scriptExitCode,
 		},
 	})
+}
+
+// stopServers ends the server that a script's commands have started, if any.
+func stopServers(t *testing.T, stateDir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := stopServer(ctx, stateDir); err != nil {
+		t.Errorf("stop the server: %v", err)
+	}
 }
 
 type exitCodeKey struct{}

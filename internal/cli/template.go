@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/app"
 	"github.com/brigdev/brig/internal/template"
 )
 
@@ -24,7 +25,8 @@ and are the same everywhere.`,
 		Example: `  brig template build python
   brig template ls`,
 	})
-	c.AddCommand(newTemplateBuildCommand(env), newTemplateLsCommand(env), newTemplateInspectCommand(env), newTemplateRmCommand(env))
+	c.AddCommand(newTemplateBuildCommand(env), newTemplateLsCommand(env), newTemplateInspectCommand(env),
+		newTemplateTagCommand(env), newTemplateRollbackCommand(env), newTemplateRmCommand(env))
 	return c
 }
 
@@ -34,7 +36,7 @@ func withCatalog(ctx context.Context, env *Env, f func(c *template.Catalog) erro
 	if err != nil {
 		return err
 	}
-	c, err := template.Open(ctx, opts.DataDir, template.Options{Log: env.Log()})
+	c, err := template.Open(ctx, opts.DataDir, template.Options{Log: env.Log(), InUse: app.ImagesInUse(opts)})
 	if err != nil {
 		return err
 	}
@@ -104,8 +106,9 @@ func newTemplateRmCommand(env *Env) *cobra.Command {
 		Use:     "rm NAME...",
 		Aliases: []string{"remove"},
 		Short:   "Remove templates and their snapshots",
-		Long: `Remove templates, and their images and snapshots unless another name means the
-same image. What a running Brig uses stays until it has ended.`,
+		Long: `Remove templates, and their images and warm snapshots unless another name means the
+same image. A template that a sandbox or a sandbox's snapshot was made from is not
+removed.`,
 		Example: `  brig template rm python`,
 		Args:    args(1, 1000, "NAME"),
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/dockerfile"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/template"
 )
@@ -27,6 +28,7 @@ type templateDetails struct {
 	Languages map[string]template.Language `json:"languages"`
 	Record    *template.Record             `json:"record,omitempty"` // of a built one
 	Snapshots []template.Manifest          `json:"snapshots,omitempty"`
+	History   []template.Tagged            `json:"history,omitempty"` // what the name meant before
 }
 
 func newTemplateInspectCommand(env *Env) *cobra.Command {
@@ -59,12 +61,35 @@ func runTemplateInspect(ctx context.Context, env *Env, name string) error {
 				return err
 			}
 			d.Record, d.Snapshots = &rec, snapshots
+			if d.History, err = c.History(t.Name); err != nil {
+				return err
+			}
 		}
 		if env.JSON {
 			return writeJSON(env.Stdout, d)
 		}
 		return printTemplate(env.Stdout, d)
 	})
+}
+
+// printConfig shows what an image or Dockerfile says of running programs, except
+// for the environment, which is among the template's own.
+func printConfig(row func(name, format string, args ...any), c *dockerfile.Config) {
+	if c == nil {
+		return
+	}
+	if c.User != "" {
+		row("user", "%s", c.User)
+	}
+	if c.WorkingDir != "" {
+		row("working directory", "%s", c.WorkingDir)
+	}
+	if len(c.Entrypoint) > 0 {
+		row("entrypoint", "%q", c.Entrypoint)
+	}
+	if len(c.Cmd) > 0 {
+		row("command", "%q", c.Cmd)
+	}
 }
 
 func printTemplate(w io.Writer, d templateDetails) error {
@@ -82,6 +107,16 @@ func printTemplate(w io.Writer, d templateDetails) error {
 		row("built", "%s", r.BuiltAt.Local().Format(time.DateTime))
 		row("packages", "%s", strings.Join(r.Packages, " "))
 		row("warm modules", "%s", strings.Join(r.WarmModules, " "))
+		if len(r.Kernels) > 0 {
+			row("warm kernels", "%s", strings.Join(r.Kernels, " "))
+		}
+		if r.WarmScript != "" {
+			row("warm-up script", "%s", api.FormatBytes(int64(len(r.WarmScript))))
+		}
+		printConfig(row, r.Config)
+	}
+	for _, h := range d.History {
+		row("before", "%s of %s", h.Digest, h.BuiltAt.Local().Format(time.DateTime))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Languages)) {
 		row("runs", "%s with %s", name, strings.Join(d.Languages[name].Argv, " "))

@@ -13,6 +13,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/netip"
+	"os"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -70,6 +72,10 @@ type BoxSpec struct {
 	Agent []string
 	// Attached boxes die with the process that made them.
 	Attached bool
+	// Link is the box's network device, or nil for none but loopback. Drivers that
+	// can't give one refuse with CodeUnsupported. A snapshot restores with a link or
+	// without, whatever the box had that it was made of.
+	Link *Link
 	// Background boxes yield the processor to all others until Foreground, where
 	// the driver can do that: a pool fills without delaying anybody.
 	Background bool
@@ -82,6 +88,17 @@ type RootFS struct {
 	Image  string // an EROFS image file
 	Dir    string // or a directory (for drivers that cannot take an image)
 	Binds  []Bind // host directories shown read-only on top
+}
+
+// Link is one end of a network link, whose other end is a gateway's.
+type Link struct {
+	// File is a packet socket, each message one Ethernet frame. It stays the
+	// caller's, who may close it when Create has returned.
+	File    *os.File
+	MAC     net.HardwareAddr
+	MTU     int // of IP packets
+	Addr    netip.Prefix
+	Gateway netip.Addr // where everything outside Addr's range is
 }
 
 // Bind shows a host directory inside, read-only.
@@ -132,9 +149,17 @@ type Usage struct {
 
 // Snapshotter is implemented by boxes whose memory can be kept. Files are
 // written into dir, which exists and is empty; names are the driver's. The box
-// ends afterwards unless keepRunning. The guest must be quiescent.
+// ends afterwards unless keepRunning. The guest must be quiescent: its agent has
+// said what it had to say, or is frozen; its programs may run.
 type Snapshotter interface {
 	Snapshot(ctx context.Context, dir string, keepRunning bool) error
+}
+
+// SnapshotPreparer is implemented by boxes that can do a part of a snapshot's work
+// while the guest still runs.
+type SnapshotPreparer interface {
+	// PrepareSnapshot comes before Snapshot, with the same dir.
+	PrepareSnapshot(ctx context.Context, dir string) error
 }
 
 // SnapshotKeyer is implemented by drivers that can restore: everything besides
@@ -154,6 +179,13 @@ type Pauser interface {
 type Foregrounder interface {
 	// Foreground gives the box its ordinary share of the processor.
 	Foreground() error
+}
+
+// UpperTarer is implemented by boxes that can say what was changed in their root
+// filesystem: as a tar, in which a character device 0/0 is a name that is gone.
+// It is the guest's word: a hostile archive. The guest should be paused.
+type UpperTarer interface {
+	TarUpper(ctx context.Context, to *os.File) error
 }
 
 // Execer is implemented by boxes that can run a command without the guest

@@ -31,9 +31,9 @@ const (
 //
 // One goroutine reads the connection and hands every frame to the operation it
 // belongs to, which deals with it on its caller's goroutine. So a caller's
-// writers are never used after the call returned, and a slow writer holds back
-// the guest instead of filling memory. The price: it also holds back the other
-// streams of that guest.
+// writers are never used after the call returned. A slow writer of a program's
+// output holds back that program alone, by its window; a slow writer of a Get
+// holds back everything that is asked of that guest.
 //
 // A guest that breaks the protocol loses the connection: see ProtocolError.
 type Client struct {
@@ -46,6 +46,7 @@ type Client struct {
 	mu      sync.Mutex // guards what follows
 	err     error      // why the connection ended; the first reason stays
 	streams map[uint32]*stream
+	frozen  bool   // Freeze has writing
 	next    uint32 // the number to try for the next stream; START has 0
 }
 
@@ -56,13 +57,24 @@ type stream struct {
 	in   chan Frame    // from the reader
 	gone chan struct{} // closed when the operation no longer listens
 	held bool          // the operation still uses the last frame's payload
+	// take, when it is not nil, is given the frames in place of in, on the reader's
+	// goroutine: it must not block, nor keep the payload.
+	take func(f Frame) error
+}
+
+// Identity is what a guest goes by. An empty name is left as it is.
+type Identity struct {
+	Hostname  string
+	MachineID string // 32 hex digits
 }
 
 // Start greets the guest at the other end of conn and waits for its answer:
-// seed is fresh randomness for it, now its wall clock. The Client owns conn
+// seed is fresh randomness for it, now its wall clock, id its names. Programs
+// that a snapshot brought along are detached: see Attach. The Client owns conn
 // from here on, also when Start fails, and must be closed.
-// Errors: CodeUnavailable when the guest speaks another version.
-func Start(ctx context.Context, conn net.Conn, seed [64]byte, now time.Time) (*Client, error) {
+// Errors: CodeUnavailable when the guest speaks another version; GuestError when
+// it could not take its names.
+func Start(ctx context.Context, conn net.Conn, seed [64]byte, now time.Time, id Identity) (*Client, error) {
 	c := &Client{
 		conn:    conn,
 		writing: make(chan struct{}, 1),
@@ -72,16 +84,16 @@ func Start(ctx context.Context, conn net.Conn, seed [64]byte, now time.Time) (*C
 		streams: map[uint32]*stream{},
 	}
 	go c.read()
-	if err := c.greet(ctx, seed, now); err != nil {
+	if err := c.greet(ctx, seed, now, id); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("cannot greet the guest: %w", err)
 	}
 	return c, nil
 }
 
-func (c *Client) greet(ctx context.Context, seed [64]byte, now time.Time) error {
-	hello := Fields(nil).Bytes(seed[:]).U64(uint64(now.UnixNano()))
-	st, err := c.request(ctx, TypeStart, hello, TypeReady)
+func (c *Client) greet(ctx context.Context, seed [64]byte, now time.Time, id Identity) error {
+	hello := Fields(nil).Bytes(seed[:]).U64(uint64(now.UnixNano())).String(id.Hostname).String(id.MachineID)
+	st, err := c.request(ctx, TypeStart, hello, TypeReady, TypeErr)
 	if err != nil {
 		return err
 	}
@@ -89,6 +101,9 @@ func (c *Client) greet(ctx context.Context, seed [64]byte, now time.Time) error 
 	f, err := c.recv(ctx, st)
 	if err != nil {
 		return err
+	}
+	if f.Type == TypeErr {
+		return c.refusal(f)
 	}
 	r := NewReader(f.Payload)
 	version := r.U32()
@@ -158,6 +173,13 @@ func (c *Client) read() {
 		if err != nil {
 			c.fail(err)
 			return
+		}
+		if st.take != nil {
+			if err := st.take(f); err != nil {
+				c.fail(err)
+				return
+			}
+			continue
 		}
 		select {
 		case st.in <- f:

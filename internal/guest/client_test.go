@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,7 @@ func TestStartGreets(t *testing.T) {
 	p, conn := listen(t, func(p *peer, f Frame) {
 		p.send(TypeReady, f.Stream, Fields(nil).U32(Version).String("test"))
 	})
-	c, err := Start(t.Context(), conn, seed, now)
+	c, err := Start(t.Context(), conn, seed, now, Identity{Hostname: "h", MachineID: "m"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestStartGreets(t *testing.T) {
 	}
 	c.Close()
 	r := NewReader(p.frames()[0].Payload)
-	if !bytes.Equal(r.Bytes(), seed[:]) || r.U64() != uint64(now.UnixNano()) || r.Err != nil {
+	if !bytes.Equal(r.Bytes(), seed[:]) || r.U64() != uint64(now.UnixNano()) || string(r.Bytes()) != "h" || string(r.Bytes()) != "m" || r.Err != nil {
 		t.Errorf("the START frame is %v", p.frames()[0])
 	}
 	<-c.Done()
@@ -53,12 +54,15 @@ func TestStartFails(t *testing.T) {
 		}},
 		{"other frame", func(p *peer, f Frame) { p.send(TypeOK, f.Stream, nil) }, isProtocolError},
 		{"short fields", func(p *peer, f Frame) { p.send(TypeReady, f.Stream, []byte{4, 0}) }, isProtocolError},
+		{"refuses", func(p *peer, f Frame) { p.send(TypeErr, f.Stream, Fields(nil).U32(1).String("name")) }, func(err error) bool {
+			return errors.Is(err, fs.ErrPermission)
+		}},
 		{"hangs up", func(p *peer, f Frame) { p.conn.Close() }, func(err error) bool { return errors.Is(err, io.EOF) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, conn := listen(t, tt.answer)
-			if _, err := Start(t.Context(), conn, [64]byte{}, time.Now()); !tt.check(err) {
+			if _, err := Start(t.Context(), conn, [64]byte{}, time.Now(), Identity{}); !tt.check(err) {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -68,7 +72,7 @@ func TestStartFails(t *testing.T) {
 func TestStartIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, conn := listen(t, func(*peer, Frame) { cancel() })
-	if _, err := Start(ctx, conn, [64]byte{}, time.Now()); !errors.Is(err, context.Canceled) {
+	if _, err := Start(ctx, conn, [64]byte{}, time.Now(), Identity{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -128,9 +132,13 @@ func TestGuestRefuses(t *testing.T) {
 		}
 	})
 	_, getErr := c.Get(t.Context(), "/x", 1, io.Discard)
+	_, statErr := c.Stat(t.Context(), "/x")
+	_, readErr := c.Read(t.Context(), "/x", 0, -1, io.Discard)
 	_, listErr := c.List(t.Context(), "/x", 1)
 	_, execErr := c.Exec(t.Context(), ExecRequest{Argv: []string{"x"}}, Streams{})
 	for what, err := range map[string]error{
+		"mkdir": c.Mkdir(t.Context(), "/x", 0), "remove": c.Remove(t.Context(), "/x", true), "rename": c.Rename(t.Context(), "/x", "/y"),
+		"symlink": c.Symlink(t.Context(), "y", "/x"), "stat": statErr, "read": readErr, "thaw": c.Thaw(t.Context()),
 		"put": c.Put(t.Context(), "/x", 0, strings.NewReader("x")), "get": getErr, "list": listErr, "exec": execErr, "reset": c.Reset(t.Context()),
 	} {
 		var refused *GuestError
@@ -187,15 +195,87 @@ func TestGetAndList(t *testing.T) {
 	})
 	var got strings.Builder
 	info, err := c.Get(t.Context(), "/work/x", 6, &got)
-	if want := (api.FileInfo{Path: "/work/x", Kind: api.FileRegular, Size: 6, Mode: 0o644}); err != nil || info != want || got.String() != "abcdef" {
+	if want := (api.FileInfo{Path: "/work/x", Kind: api.FileRegular, Size: 6, Mode: 0o644, ModTime: 5}); err != nil || info != want || got.String() != "abcdef" {
 		t.Errorf("get %q, %+v, %v", got.String(), info, err)
 	}
 	list, err := c.List(t.Context(), "/work", 4)
 	if err != nil || len(list) != 4 {
 		t.Fatalf("list %+v, %v", list, err)
 	}
-	if want := (api.FileInfo{Path: "/work/name\xffl", Kind: api.FileSymlink, Size: 2, Mode: 0o644}); list[2] != want {
+	if want := (api.FileInfo{Path: "/work/name\xffl", Kind: api.FileSymlink, Size: 2, Mode: 0o644, ModTime: 5}); list[2] != want {
 		t.Errorf("list %+v, want %+v", list[2], want)
+	}
+}
+
+// TestRead reads ranges of a file of more than one piece.
+func TestRead(t *testing.T) {
+	file := strings.Repeat("0123456789abcdef", (2*piece+piece/2)/16)
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		r := NewReader(f.Payload)
+		r.Bytes()
+		at, n := r.U64(), r.U64()
+		p.send(TypeEntry, f.Stream, entryOf('f', uint64(len(file)), ""))
+		at = min(at, uint64(len(file)))
+		for rest := file[at:min(at+n, uint64(len(file)))]; rest != ""; {
+			k := min(len(rest), MaxData)
+			p.send(TypeData, f.Stream, []byte(rest[:k]))
+			rest = rest[k:]
+		}
+		p.send(TypeEnd, f.Stream, nil)
+	})
+	for _, tt := range []struct{ offset, limit, from, to int64 }{
+		{0, -1, 0, 5 * piece / 2},
+		{0, 0, 0, 0},
+		{3, 10, 3, 13},
+		{piece - 1, piece + 5, piece - 1, 2*piece + 4},
+		{piece, piece, piece, 2 * piece},
+		{2 * piece, -1, 2 * piece, 5 * piece / 2},
+		{9 * piece, -1, 0, 0},
+	} {
+		var got strings.Builder
+		before := len(p.frames())
+		info, err := c.Read(t.Context(), "/work/x", tt.offset, tt.limit, &got)
+		want := api.FileInfo{Path: "/work/x", Kind: api.FileRegular, Size: int64(len(file)), Mode: 0o644, ModTime: 5}
+		if err != nil || info != want || got.String() != file[tt.from:tt.to] {
+			t.Errorf("%+v: %d bytes, %+v, %v", tt, got.Len(), info, err)
+		}
+		if n := len(p.frames()) - before; int64(n) > 1+(tt.to-tt.from)/piece {
+			t.Errorf("%+v: %d requests", tt, n)
+		}
+	}
+	if _, err := c.Read(t.Context(), "/work/x", -1, 1, io.Discard); api.CodeOf(err) != api.CodeInvalid {
+		t.Errorf("a negative offset: %v", err)
+	}
+}
+
+func TestStat(t *testing.T) {
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		p.send(TypeEntry, f.Stream, Fields(nil).Bytes([]byte("l")).U64(3).U32(0o777).String("x").U64(9).String("/else"))
+		p.send(TypeEnd, f.Stream, nil)
+	})
+	info, err := c.Stat(t.Context(), "/work/x")
+	if want := (api.FileInfo{Path: "/work/x", Kind: api.FileSymlink, Size: 3, Mode: 0o777, ModTime: 9, Target: "/else"}); err != nil || info != want {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	c, p := newPeer(t, func(p *peer, f Frame) { p.send(TypeOK, f.Stream, nil) })
+	ctx := t.Context()
+	for _, tt := range []struct {
+		err     error
+		typ     Type
+		payload Fields
+	}{
+		{c.Mkdir(ctx, "/a", fs.ModeDir|0o1750), TypeMkdir, Fields(nil).String("/a").U32(0o750)},
+		{c.Remove(ctx, "/a", false), TypeRemove, Fields(nil).String("/a").U32(0)},
+		{c.Remove(ctx, "/b", true), TypeRemove, Fields(nil).String("/b").U32(1)},
+		{c.Rename(ctx, "/a", "/b"), TypeRename, Fields(nil).String("/a").String("/b")},
+		{c.Symlink(ctx, "to", "/l"), TypeSymlink, Fields(nil).String("to").String("/l")},
+	} {
+		if tt.err != nil || !slices.ContainsFunc(p.frames(), func(f Frame) bool { return f.Type == tt.typ && bytes.Equal(f.Payload, tt.payload) }) {
+			t.Errorf("type %d, %x: %v", tt.typ, tt.payload, tt.err)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func TestExec(t *testing.T) {
 		}
 	})
 	var out, errs bytes.Buffer
-	req := ExecRequest{Flags: ExecRoot, Cwd: "/work", CPUSeconds: 2, NProc: 3, NoFile: 4, Argv: []string{"a", ""}, Env: map[string]string{"K": "V=W", "E": ""}}
+	req := ExecRequest{Flags: ExecRoot, Cwd: "/work", CPUSeconds: 2, NProc: 3, NoFile: 4, Argv: []string{"a", ""}, Rows: 24, Cols: 80, Env: map[string]string{"K": "V=W", "E": ""}}
 	before := p.wrote()
 	report, err := c.Exec(t.Context(), req, Streams{Stdin: strings.NewReader("in"), Stdout: &out, Stderr: &errs})
 	if err != nil || report != want || out.String() != "out\xff" || errs.String() != "err" {
@@ -160,7 +160,7 @@ func TestExecIsCancelled(t *testing.T) {
 	}
 }
 
-func TestSignal(t *testing.T) {
+func TestLaunch(t *testing.T) {
 	c, p := newPeer(t, func(p *peer, f Frame) {
 		switch f.Type {
 		case TypeExec:
@@ -168,29 +168,191 @@ func TestSignal(t *testing.T) {
 			p.send(TypeStdout, f.Stream, []byte("up"))
 		case TypeSignal:
 			r := NewReader(f.Payload)
-			p.send(TypeExit, f.Stream, ExitReport{Status: r.U32()}.Encode())
+			p.send(TypeExit, f.Stream, ExitReport{Status: r.U32(), TasksPeak: r.U32()}.Encode())
+		case TypeReset:
+			p.send(TypeOK, f.Stream, nil)
 		}
 	})
-	if err := c.Signal(t.Context(), syscall.SIGINT); err != nil || len(p.frames()) != 1 {
-		t.Errorf("a signal to nobody: %v, %v", err, p.frames())
-	}
-	var all sync.WaitGroup
-	up := make(chan struct{}, 2)
+	var programs []*Program
 	for range 2 {
-		all.Go(func() {
-			w := writerFunc(func([]byte) { up <- struct{}{} })
-			report, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdout: w})
-			if err != nil || report.Status != uint32(syscall.SIGINT) {
-				t.Errorf("%+v, %v", report, err)
-			}
-		})
+		program, err := c.Launch(t.Context(), ExecRequest{Flags: ExecTerminal}, Streams{})
+		if err != nil || program.PID() != 7 {
+			t.Fatalf("%+v, %v", program, err)
+		}
+		programs = append(programs, program)
 	}
-	<-up
-	<-up
-	if err := c.Signal(t.Context(), syscall.SIGINT); err != nil {
+	// Nobody waits for them yet, and the connection works all the same.
+	if err := c.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, program := range programs {
+		if err := program.Resize(t.Context(), 24, 80); err != nil {
+			t.Error(err)
+		}
+		if err := program.Signal(t.Context(), syscall.SIGINT, i == 1); err != nil {
+			t.Error(err)
+		}
+		report, err := program.Wait(t.Context())
+		if err != nil || report.Status != uint32(syscall.SIGINT) || report.TasksPeak != uint32(i) {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+	sent := len(p.frames())
+	if err := programs[0].Signal(t.Context(), syscall.SIGKILL, true); err != nil || len(p.frames()) != sent {
+		t.Errorf("a signal to a program that ended: %v, %v", err, p.frames()[sent:])
+	}
+}
+
+func TestAttach(t *testing.T) {
+	grant := make(chan uint32, 1)
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeAttach:
+			r := NewReader(f.Payload)
+			if pid := r.U32(); pid != 7 || r.Err != nil {
+				p.send(TypeErr, f.Stream, Fields(nil).U32(uint32(syscall.ESRCH)).String("no"))
+				return
+			}
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeWindow, f.Stream, Fields(nil).U32(3))
+			grant <- f.Stream
+		case TypeStdin:
+			p.send(TypeStdout, f.Stream, f.Payload)
+			p.send(TypeExit, f.Stream, ExitReport{Status: 9}.Encode())
+		}
+	})
+	if _, err := c.Attach(t.Context(), 8, Streams{}); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("an unknown pid: %v", err)
+	}
+	var out bytes.Buffer
+	program, err := c.Attach(t.Context(), 7, Streams{Stdin: strings.NewReader("abcdef"), Stdout: &out})
+	if err != nil || program.PID() != 7 {
+		t.Fatalf("%+v, %v", program, err)
+	}
+	if report, err := program.Wait(t.Context()); err != nil || report.Status != 9 || out.String() != "abc" {
+		t.Errorf("%+v, %q, %v", report, out.String(), err)
+	}
+	// Without a reader the program's input is left alone.
+	program, err = c.Attach(t.Context(), 7, Streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-grant
+	p.send(TypeExit, <-grant, ExitReport{}.Encode())
+	if _, err := program.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
-	all.Wait()
+	for _, f := range p.frames() {
+		if f.Type == TypeStdinEOF {
+			t.Error("the input was closed")
+		}
+	}
+}
+
+// TestOutputKeepsToTheWindow lets a guest send as much as it may, to a writer
+// that does not take it: nothing else is held back by that, and room comes with
+// what is taken.
+func TestOutputKeepsToTheWindow(t *testing.T) {
+	const frame = 8 << 10
+	const most = OutputWindow / (frame + OutputCost)
+	room := make(chan uint32, 1)
+	c, _ := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			p.send(TypeStarted, f.Stream, started)
+			for range most {
+				p.send(TypeStdout, f.Stream, make([]byte, frame))
+			}
+		case TypeWindow:
+			r := NewReader(f.Payload)
+			room <- r.U32()
+			p.send(TypeExit, f.Stream, ExitReport{}.Encode())
+		case TypeReset:
+			p.send(TypeOK, f.Stream, nil)
+		}
+	})
+	entered, free := make(chan struct{}, most), make(chan struct{})
+	program, err := c.Launch(t.Context(), ExecRequest{}, Streams{Stdout: writerFunc(func([]byte) {
+		entered <- struct{}{}
+		<-free
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := program.Wait(t.Context())
+		ended <- err
+	}()
+	<-entered
+	if err := c.Reset(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(free)
+	if n := <-room; n < OutputWindow/2 || n > OutputWindow {
+		t.Errorf("room for %d bytes more", n)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAbandonedProgramGetsRoom: its end must not wait for a reader.
+func TestAbandonedProgramGetsRoom(t *testing.T) {
+	c, p := newPeer(t, func(p *peer, f Frame) {
+		switch f.Type {
+		case TypeExec:
+			p.send(TypeStarted, f.Stream, started)
+			p.send(TypeStdout, f.Stream, []byte("x"))
+		case TypeReset:
+			p.send(TypeOK, f.Stream, nil)
+		}
+	})
+	_, err := c.Exec(t.Context(), ExecRequest{}, Streams{Stdout: errWriter{errors.New("broken")}})
+	var we *WriterError
+	if !errors.As(err, &we) {
+		t.Errorf("error %v", err)
+	}
+	if err := c.Reset(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, f := range p.frames() {
+		if f.Type == TypeWindow {
+			return
+		}
+	}
+	t.Error("the program that nobody listens to got no room")
+}
+
+// TestFreeze looks at what is written between Freeze and Thaw: nothing.
+func TestFreeze(t *testing.T) {
+	c, p := newPeer(t, func(p *peer, f Frame) { p.send(TypeOK, f.Stream, nil) })
+	for range 2 {
+		if err := c.Freeze(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		frames := len(p.frames())
+		ctx, cancel := context.WithCancel(t.Context())
+		reset := make(chan error, 1)
+		go func() { reset <- c.Reset(ctx) }()
+		cancel()
+		if err := <-reset; !errors.Is(err, context.Canceled) || len(p.frames()) != frames {
+			t.Errorf("an operation of a frozen connection: %v, %v", err, p.frames()[frames:])
+		}
+		go func() { reset <- c.Reset(t.Context()) }()
+		if err := c.Thaw(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-reset; err != nil {
+			t.Error(err)
+		}
+		if f := p.frames(); f[frames].Type != TypeThaw {
+			t.Errorf("behind FREEZE came %v", f[frames])
+		}
+	}
+	if err := c.Thaw(t.Context()); err != nil {
+		t.Errorf("a thaw without a freeze: %v", err)
+	}
 }
 
 type writerFunc func([]byte)

@@ -49,7 +49,7 @@ func FuzzDecodeExitReport(f *testing.F) {
 }
 
 func FuzzDecodeExecRequest(f *testing.F) {
-	f.Add([]byte(ExecRequest{Flags: 2, Cwd: "/work", NProc: 9, Argv: []string{"a", "b c"}, Env: map[string]string{"K": "V"}}.Encode()))
+	f.Add([]byte(ExecRequest{Flags: 2, Cwd: "/work", NProc: 9, Argv: []string{"a", "b c"}, Env: map[string]string{"K": "V"}, Rows: 24, Cols: 80}.Encode()))
 	f.Add([]byte(Fields(nil).U32(0).String("").U32(0).U32(0).U32(0).U32(1 << 31)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		req, err := DecodeExecRequest(data)
@@ -60,7 +60,7 @@ func FuzzDecodeExecRequest(f *testing.F) {
 			t.Fatalf("%d bytes hold %d arguments and %d variables", len(data), len(req.Argv), len(req.Env))
 		}
 		again, err := DecodeExecRequest(req.Encode())
-		if err != nil || len(again.Argv) != len(req.Argv) || len(again.Env) != len(req.Env) {
+		if err != nil || len(again.Argv) != len(req.Argv) || len(again.Env) != len(req.Env) || again.Rows != req.Rows {
 			t.Fatalf("%+v became %+v, %v", req, again, err)
 		}
 	})
@@ -84,6 +84,10 @@ func FuzzClient(f *testing.F) {
 		Frame{Type: TypeWindow, Payload: Fields(nil).U32(9)}, Frame{Type: TypeExit, Payload: exit}))
 	f.Add(byte(4), frames(Frame{Type: TypeStderr, Payload: []byte("x")}, Frame{Type: TypeStarted, Payload: started}))
 	f.Add(byte(5), frames(Frame{Type: TypeErr, Payload: Fields(nil).U32(2).String("no")}))
+	f.Add(byte(6), frames(Frame{Type: TypeEntry, Payload: entry}, Frame{Type: TypeEnd}))
+	f.Add(byte(7), frames(Frame{Type: TypeEntry, Payload: entry}, Frame{Type: TypeData, Payload: []byte("abc")}, Frame{Type: TypeEnd}))
+	f.Add(byte(8), frames(Frame{Type: TypeStarted, Payload: started}, Frame{Type: TypeWindow, Payload: Fields(nil).U32(9)}, Frame{Type: TypeExit, Payload: exit}))
+	f.Add(byte(9), frames(Frame{Type: TypeOK}))
 	f.Fuzz(func(t *testing.T, op byte, data []byte) {
 		host, inside := net.Pipe()
 		var guest sync.WaitGroup
@@ -95,11 +99,11 @@ func FuzzClient(f *testing.F) {
 			guest.Go(func() { io.Copy(io.Discard, inside) })
 			inside.Write(data)
 		})
-		c, err := Start(t.Context(), host, [64]byte{}, time.Now())
+		c, err := Start(t.Context(), host, [64]byte{}, time.Now(), Identity{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		operate(t, c, op%6)
+		operate(t, c, op%10)
 		c.Close()
 		guest.Wait()
 	})
@@ -125,6 +129,21 @@ func operate(t *testing.T, c *Client, op byte) {
 		c.Exec(t.Context(), ExecRequest{Flags: ExecWarmStart}, Streams{})
 	case 5:
 		c.Reset(t.Context())
+	case 6:
+		if info, err := c.Stat(t.Context(), "/x"); err == nil && (info.Path != "/x" || len(info.Target) > maxTarget) {
+			t.Errorf("a guest's word of another path or without bound: %+v", info)
+		}
+	case 7:
+		if c.Read(t.Context(), "/x", 5, 100, &out); out.Len() > 100 {
+			t.Errorf("%d bytes of at most 100", out.Len())
+		}
+	case 8:
+		if p, err := c.Attach(t.Context(), 7, Streams{Stdin: strings.NewReader("in"), Stdout: &out}); err == nil {
+			p.Wait(t.Context())
+		}
+	case 9:
+		c.Freeze(t.Context())
+		c.Thaw(t.Context())
 	}
 }
 

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,19 @@ func TestLies(t *testing.T) {
 		{"malformed window", "exec", []frame{{TypeStarted, started}, {TypeWindow, []byte{1}}}},
 		{"window overflows", "exec", []frame{{TypeStarted, started}, {TypeWindow, Fields(nil).U32(maxWindow)}}},
 		{"windows add up", "exec", []frame{{TypeStarted, started}, {TypeWindow, Fields(nil).U32(maxWindow / 2)}, {TypeWindow, Fields(nil).U32(maxWindow / 2)}}},
+		{"malformed start", "exec", []frame{{TypeStarted, []byte{1}}}},
+		{"more output than granted", "exec", append([]frame{{TypeStarted, started}}, slices.Repeat([]frame{{TypeStdout, make([]byte, MaxData)}}, 1+OutputWindow/MaxData)...)},
+		{"crumbs of output", "exec", append([]frame{{TypeStarted, started}}, slices.Repeat([]frame{{TypeStderr, nil}}, 1+OutputWindow/OutputCost)...)},
+		{"attached twice", "attach", []frame{{TypeStarted, started}, {TypeStarted, started}}},
+		{"attached to an end", "attach", []frame{{TypeExit, exit}}},
+		{"described as content", "stat", []frame{{TypeData, []byte("x")}}},
+		{"described twice", "stat", []frame{{TypeEntry, entryOf('f', 1, "a")}, {TypeEntry, entryOf('f', 1, "a")}}},
+		{"giant target", "stat", []frame{{TypeEntry, Fields(nil).Bytes([]byte("l")).U64(1).U32(0).String("a").U64(0).String(strings.Repeat("a", 5000))}}},
+		{"short entry", "stat", []frame{{TypeEntry, Fields(nil).Bytes([]byte("l")).U64(1).U32(0).String("a")}}},
+		{"impossible time", "stat", []frame{{TypeEntry, Fields(nil).Bytes([]byte("l")).U64(1).U32(0).String("a").U64(1 << 63).String("")}}},
+		{"more than the range", "read", []frame{{TypeEntry, entryOf('f', 99, "")}, {TypeData, make([]byte, 11)}}},
+		{"range of a directory", "read", []frame{{TypeEntry, entryOf('d', 99, "")}}},
+		{"quiet with words", "freeze", []frame{{TypeEnd, nil}}},
 		{"ready again", "exec", []frame{{TypeStarted, started}, {TypeReady, Fields(nil).U32(Version).String("")}}},
 	}
 	for _, tt := range tests {
@@ -59,10 +73,14 @@ func TestLies(t *testing.T) {
 				}
 			})
 			err := map[string]func() error{
-				"reset": func() error { return c.Reset(t.Context()) },
-				"get":   func() error { _, err := c.Get(t.Context(), "/x", 10, io.Discard); return err },
-				"list":  func() error { _, err := c.List(t.Context(), "/x", 2); return err },
-				"exec":  func() error { _, err := c.Exec(t.Context(), ExecRequest{}, Streams{}); return err },
+				"reset":  func() error { return c.Reset(t.Context()) },
+				"get":    func() error { _, err := c.Get(t.Context(), "/x", 10, io.Discard); return err },
+				"stat":   func() error { _, err := c.Stat(t.Context(), "/x"); return err },
+				"read":   func() error { _, err := c.Read(t.Context(), "/x", 5, 10, io.Discard); return err },
+				"freeze": func() error { return c.Freeze(t.Context()) },
+				"attach": func() error { return wait(t, c) },
+				"list":   func() error { _, err := c.List(t.Context(), "/x", 2); return err },
+				"exec":   func() error { _, err := c.Exec(t.Context(), ExecRequest{}, Streams{}); return err },
 			}[tt.op]()
 			<-c.Done()
 			if !isProtocolError(err) || !isProtocolError(c.Err()) {
@@ -73,6 +91,15 @@ func TestLies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wait attaches to a program and waits for its end.
+func wait(t *testing.T, c *Client) error {
+	p, err := c.Attach(t.Context(), 7, Streams{})
+	if err == nil {
+		_, err = p.Wait(t.Context())
+	}
+	return err
 }
 
 // TestLiesBesideTheOperation are wrong whatever the operation makes of its own

@@ -15,6 +15,7 @@ type ExecRequest struct {
 	NoFile     uint32
 	Argv       []string
 	Env        map[string]string
+	Rows, Cols uint32 // the terminal's size in characters
 }
 
 // Encode gives the wire form.
@@ -33,7 +34,7 @@ func (e ExecRequest) Encode() []byte {
 	for _, k := range keys {
 		p = p.String(k + "=" + e.Env[k])
 	}
-	return p
+	return p.U32(e.Rows).U32(e.Cols)
 }
 
 // ExitReport is the payload of TypeExit: what the guest says of a program's
@@ -77,6 +78,7 @@ func DecodeExecRequest(payload []byte) (ExecRequest, error) {
 		k, v := cut(string(r.Bytes()))
 		e.Env[k] = v
 	}
+	e.Rows, e.Cols = r.U32(), r.U32()
 	return e, r.Err
 }
 

@@ -34,7 +34,7 @@ func newPeer(t *testing.T, answer func(p *peer, f Frame)) (*Client, *peer) {
 func connect(t *testing.T, answer func(p *peer, f Frame)) (*Client, *peer) {
 	t.Helper()
 	p, conn := listen(t, answer)
-	c, err := Start(t.Context(), conn, [64]byte{}, time.Now())
+	c, err := Start(t.Context(), conn, [64]byte{}, time.Now(), Identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,5 +96,5 @@ func (c countWrites) Write(b []byte) (int, error) {
 }
 
 func entryOf(kind byte, size uint64, name string) []byte {
-	return Fields(nil).Bytes([]byte{kind}).U64(size).U32(0o644).String(name)
+	return Fields(nil).Bytes([]byte{kind}).U64(size).U32(0o644).String(name).U64(5).String("")
 }

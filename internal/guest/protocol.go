@@ -70,6 +70,7 @@ const (
 	TypeThaw Type = 13
 	// TypeAttach: field pid u32: the stream takes over a program that START
 	// detached. Answered by STARTED and all that follows an exec, or by ERR ESRCH.
+	// No stdin may be sent before a WINDOW grants it: some may still wait inside.
 	TypeAttach Type = 14
 	// TypeStat: field path. Answered by ENTRY and END, or ERR. Never follows a
 	// final symlink; the entry's name is the path's last component.
@@ -98,7 +99,9 @@ const (
 	TypeStdout  Type = 136
 	TypeStderr  Type = 137
 	TypeExit    Type = 138 // see ExitReport
-	TypeWindow  Type = 139 // fields n u32: n more bytes of stdin may be sent
+	// TypeWindow: fields n u32: n more bytes of stdin may be sent; from the host: n
+	// more bytes of the program's output.
+	TypeWindow Type = 139
 )
 
 // Exec flags.
@@ -122,5 +125,13 @@ const (
 	ExecKeep uint32 = 32
 )
 
-// InitialWindow is how many bytes of stdin may be sent before a WINDOW frame.
-const InitialWindow = 64 << 10
+// Windows. Who sends more breaks the protocol.
+const (
+	// InitialWindow is how many bytes of stdin may be sent before a WINDOW frame.
+	InitialWindow = 64 << 10
+	// OutputWindow is how much output a program has before a WINDOW frame of the
+	// host, stdout and stderr together. A frame of n bytes takes n + OutputCost of it,
+	// so that the host's memory for what a slow reader has not taken is bounded.
+	OutputWindow = 256 << 10
+	OutputCost   = 64
+)

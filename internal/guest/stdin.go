@@ -18,6 +18,9 @@ type stdin struct {
 	c  *Client
 	st *stream
 	r  io.Reader
+	// late means that the program ran before: its input is left alone when there is
+	// no reader, and nothing is sent before the guest granted it.
+	late bool
 
 	mu       sync.Mutex // guards what follows
 	change   *sync.Cond
@@ -27,8 +30,11 @@ type stdin struct {
 	finished bool // the goroutine is at its end
 }
 
-func newStdin(c *Client, st *stream, r io.Reader) *stdin {
-	in := &stdin{c: c, st: st, r: r, credit: InitialWindow}
+func newStdin(c *Client, st *stream, r io.Reader, late bool) *stdin {
+	in := &stdin{c: c, st: st, r: r, late: late, credit: InitialWindow}
+	if late {
+		in.credit = 0
+	}
 	in.change = sync.NewCond(&in.mu)
 	return in
 }
@@ -80,6 +86,9 @@ func (in *stdin) pump(ctx context.Context, b []byte, fail context.CancelCauseFun
 // appendWhole appends the frames of an input that is at hand and fits the first
 // window, so that they travel with the request. Else it appends nothing.
 func (in *stdin) appendWhole(b []byte) ([]byte, bool) {
+	if in.late {
+		return b, in.r == nil
+	}
 	if in.r != nil {
 		n, ok := inMemory(in.r)
 		if !ok || n > min(InitialWindow, MaxData) {
@@ -150,12 +159,12 @@ func (in *stdin) grant(f Frame) error {
 	r := NewReader(f.Payload)
 	n := r.U32()
 	if r.Err != nil {
-		return in.c.violation("its WINDOW frame has malformed fields")
+		return protocolErrorf("its WINDOW frame has malformed fields")
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if int64(in.credit)+int64(n) > maxWindow {
-		return in.c.violation("it granted a window above %d bytes", maxWindow)
+		return protocolErrorf("it granted a window above %d bytes", maxWindow)
 	}
 	in.credit += int(n)
 	in.change.Broadcast()

@@ -45,6 +45,13 @@ func (c *Client) forget(st *stream) {
 	delete(c.streams, st.id)
 }
 
+// speaks says whether the guest has not finished the stream yet.
+func (c *Client) speaks(st *stream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == nil && c.streams[st.id] == st
+}
+
 // request opens a stream with a single frame.
 func (c *Client) request(ctx context.Context, t Type, payload []byte, ends ...Type) (*stream, error) {
 	st, err := c.open(ends...)
@@ -104,18 +111,31 @@ func (c *Client) release(st *stream) {
 // ends before the guest took all of it, the connection is lost, because the
 // guest could not make sense of what comes after half a frame.
 func (c *Client) write(ctx context.Context, b []byte) error {
+	if err := c.claim(ctx); err != nil {
+		return err
+	}
+	defer c.yield()
+	return c.writeClaimed(ctx, b)
+}
+
+// claim waits for the right to write; yield gives it back.
+func (c *Client) claim(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	select {
 	case c.writing <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-c.closing:
 		return c.Err()
 	}
-	defer func() { <-c.writing }()
+}
 
+func (c *Client) yield() { <-c.writing }
+
+func (c *Client) writeClaimed(ctx context.Context, b []byte) error {
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		c.conn.SetWriteDeadline(time.Now().Add(writeGrace))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/egress"
 	"github.com/brigdev/brig/internal/template"
 )
 
@@ -36,7 +37,10 @@ type Config struct {
 	PoolSize int
 	// AllowUnsafe admits the rung process, which is no boundary at all.
 	AllowUnsafe bool
-	Log         *slog.Logger // default: discard
+	// Egress is what the gateways of sandboxes with a network resolve, dial and
+	// audit with; default this host's own. Its Log is not used.
+	Egress egress.Options
+	Log    *slog.Logger // default: discard
 }
 
 // Templates is the catalogue of root filesystems, as far as a Manager needs it.
@@ -44,8 +48,8 @@ type Templates interface {
 	// Resolve finds a template by name or digest; CodeNotFound with a fix when
 	// there is none.
 	Resolve(ctx context.Context, name string) (template.Template, error)
-	// Snapshot gives the directory of the baked snapshot of kind "oneshot" or
-	// "session" for this driver and these limits, baking it when it is missing
+	// Snapshot gives the directory of the baked snapshot of kind "oneshot",
+	// "session" or "code" for this driver and these limits, baking it when it is missing
 	// or stale; "" when the driver cannot restore or nothing of the template is
 	// warm.
 	Snapshot(ctx context.Context, t template.Template, d driver.Driver, kind string, l api.Limits) (string, error)
@@ -55,6 +59,7 @@ type Templates interface {
 const (
 	snapshotOneshot = "oneshot" // the interpreter runs one program, in place
 	snapshotSession = "session" // the interpreter outlives its programs
+	snapshotCode    = "code"    // code interpreters wait for their first cell
 )
 
 // How long things may take before they count as broken, and how they are kept.
@@ -65,6 +70,18 @@ const (
 	resetTimeout   = 30 * time.Second
 	ttlGrace       = 60 * time.Second // default TTL beyond the exec timeout
 	maxTTL         = 30 * 24 * time.Hour
+	sessionTTL     = 24 * time.Hour // default of a session
+	maxSessionTTL  = 7 * 24 * time.Hour
+	maxTimeout     = 24 * time.Hour // of an exec, as api.Limits has it
+
+	// killGrace is how long a guest may take to report the end of a program that was
+	// killed, before it counts as one that does not obey.
+	killGrace = 2 * time.Second
+	// Pausing is a matter of milliseconds, and so is a word with the guest's agent;
+	// writing a snapshot takes as long as its memory is large and the disk slow.
+	pauseTimeout    = 10 * time.Second
+	freezeTimeout   = 10 * time.Second
+	snapshotTimeout = 2 * time.Minute
 )
 
 // withDefaults fills what is zero and refuses what can't work.

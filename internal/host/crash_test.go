@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -50,6 +51,9 @@ var crashSteps = []string{
 	"destroy: removed, still in the journal",
 	"destroyed",
 	"pool: half made",
+	"session: paused",
+	"session: amid a snapshot",
+	"session: clone half made",
 }
 
 // failpoint kills the process when it is armed for step.
@@ -83,6 +87,9 @@ func (d *crashDriver) Create(ctx context.Context, spec driver.BoxSpec) (driver.B
 	d.fail.at("create: half made")
 	if spec.Hostname == "pooled" {
 		d.fail.at("pool: half made")
+	}
+	if spec.Snapshot != "" {
+		d.fail.at("session: clone half made")
 	}
 	box, err := d.Driver.Create(ctx, spec)
 	d.fail.at("create: made, not yet in the journal")
@@ -121,6 +128,19 @@ func (b *crashBox) Channel() net.Conn {
 	return b.Box.Channel()
 }
 
+func (b *crashBox) Pause(ctx context.Context) error {
+	err := b.Box.(driver.Pauser).Pause(ctx)
+	b.d.fail.at("session: paused")
+	return err
+}
+
+func (b *crashBox) Resume(ctx context.Context) error { return b.Box.(driver.Pauser).Resume(ctx) }
+
+func (b *crashBox) Snapshot(ctx context.Context, dir string, keepRunning bool) error {
+	b.d.fail.at("session: amid a snapshot")
+	return b.Box.(driver.Snapshotter).Snapshot(ctx, dir, keepRunning)
+}
+
 func (b *crashBox) Destroy(ctx context.Context) error { return b.d.Destroy(ctx, b.Handle()) }
 
 func crashManager(dir string, d driver.Driver, pool int) (*host.Manager, error) {
@@ -152,6 +172,9 @@ func crashChild(step, dir string) error {
 		io.Copy(io.Discard, os.Stdin) // until the parent kills us
 	}
 	fail.armed.Store(step)
+	if strings.HasPrefix(step, "session") {
+		return crashSession(ctx, m, filepath.Join(dir, "snapshot"))
+	}
 	s := spec()
 	if pool > 0 {
 		s.Hostname = "pooled"
@@ -172,6 +195,31 @@ func crashChild(step, dir string) error {
 	}
 	fail.at("destroyed")
 	return nil
+}
+
+// crashSession does with a session what a process may die of.
+func crashSession(ctx context.Context, m *host.Manager, dir string) error {
+	s := sessionSpec()
+	box, err := m.Create(ctx, s)
+	if err != nil {
+		return err
+	}
+	session := box.(host.Session)
+	if err := session.Pause(ctx); err != nil {
+		return err
+	}
+	if err := session.Resume(ctx); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := session.Snapshot(ctx, dir); err != nil {
+		return err
+	}
+	s.Snapshot = dir
+	_, err = m.Create(ctx, s)
+	return err
 }
 
 // atWrite is a writer that does something when it is used.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/guest"
+	"github.com/brigdev/brig/internal/netpolicy"
 	"github.com/brigdev/brig/internal/template"
 )
 
@@ -23,6 +25,7 @@ type plan struct {
 	driver   driver.Driver
 	snapshot string // the kind to restore, or "" for a cold boot
 	need     demand
+	egress   *netpolicy.Policy // nil: no network
 }
 
 // Create waits for admission, makes a sandbox and confirms that its guest
@@ -44,6 +47,9 @@ func (m *Manager) Create(ctx context.Context, spec api.SandboxSpec) (Sandbox, er
 	if err != nil {
 		return nil, err
 	}
+	if spec.Session {
+		return newSession(s), nil
+	}
 	return s, nil
 }
 
@@ -62,7 +68,15 @@ func (m *Manager) plan(ctx context.Context, spec api.SandboxSpec) (plan, error) 
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{spec: spec, template: t, driver: d, need: demandOf(spec.Limits)}
+	policy, err := policyOf(spec.Egress)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{spec: spec, template: t, driver: d, need: demandOf(spec.Limits), egress: policy}
+	if spec.Session && len(t.Kernels) > 0 {
+		p.snapshot = snapshotCode
+		return p, nil
+	}
 	if spec.Warm == "" {
 		return p, nil
 	}
@@ -70,7 +84,7 @@ func (m *Manager) plan(ctx context.Context, spec api.SandboxSpec) (plan, error) 
 	switch {
 	case !ok:
 		return plan{}, noLanguage(t, spec.Warm)
-	case language.Warm && spec.Reuse:
+	case language.Warm && (spec.Reuse || spec.Session):
 		p.snapshot = snapshotSession
 	case language.Warm:
 		p.snapshot = snapshotOneshot
@@ -86,13 +100,23 @@ func withDefaults(spec api.SandboxSpec) (api.SandboxSpec, error) {
 	if spec.Template == "" {
 		return spec, api.Errorf(api.CodeInvalid, "cannot make a sandbox: because no template is named").WithFix("use --template host")
 	}
+	if spec.Snapshot != "" && !spec.Session {
+		return spec, api.Errorf(api.CodeInvalid, "cannot restore a snapshot: because only sessions are made from one").WithFix("ask for a session")
+	}
+	if err := checkEnv(spec.Env); err != nil {
+		return spec, err
+	}
+	ttl, longest := spec.Limits.Timeout+ttlGrace, maxTTL
+	if spec.Session {
+		ttl, longest = sessionTTL, maxSessionTTL
+	}
 	if spec.TTL == 0 {
-		spec.TTL = spec.Limits.Timeout + ttlGrace
+		spec.TTL = ttl
 	}
-	if spec.TTL < time.Millisecond || spec.TTL > maxTTL {
-		return spec, api.Errorf(api.CodeInvalid, "cannot use a ttl of %s: because the range is 1ms to %s", spec.TTL, maxTTL).WithFix("leave it out, or use 1h")
+	if spec.TTL < time.Millisecond || spec.TTL > longest {
+		return spec, api.Errorf(api.CodeInvalid, "cannot use a ttl of %s: because the range is 1ms to %s", spec.TTL, longest).WithFix("leave it out, or use 1h")
 	}
-	if spec.Hostname == "" {
+	if spec.Hostname == "" && !spec.Session { // a session's is its id
 		spec.Hostname = "sandbox"
 	}
 	if len(spec.Hostname) > 63 || strings.Trim(spec.Hostname, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
@@ -132,8 +156,8 @@ func (m *Manager) build(ctx context.Context, p plan) (*sandbox, error) {
 // snapshotDir finds what to restore, which may mean to bake it first; "" is a
 // cold boot.
 func (m *Manager) snapshotDir(ctx context.Context, p plan) (string, error) {
-	if p.snapshot == "" {
-		return "", nil
+	if p.spec.Snapshot != "" || p.snapshot == "" {
+		return p.spec.Snapshot, nil
 	}
 	return m.cfg.Templates.Snapshot(ctx, p.template, p.driver, p.snapshot, p.spec.Limits)
 }
@@ -150,7 +174,11 @@ func (m *Manager) start(ctx context.Context, p plan, dir string, g *grant) (*san
 	if err != nil {
 		return nil, err
 	}
-	if err := s.greet(ctx, startTimeout); err != nil {
+	err = s.greet(ctx, startTimeout)
+	if err == nil {
+		err = s.nameServer(ctx)
+	}
+	if err != nil {
 		s.discard(ctx)
 		return nil, err
 	}
@@ -161,15 +189,26 @@ func (m *Manager) start(ctx context.Context, p plan, dir string, g *grant) (*san
 // on. The box has not been greeted. The caller holds a turn among the starts.
 func (m *Manager) boot(ctx context.Context, p plan, dir string, g *grant, pooled bool) (*sandbox, error) {
 	s := m.newSandbox(p, g, dir != "", pooled)
+	if p.spec.Snapshot == "" {
+		s.info.Kernels = template.Kernels(dir)
+	}
 	if err := m.journal.write(s.record()); err != nil {
 		_ = m.journal.remove(s.id) // what was begun of it
 		g.release()
 		return nil, err
 	}
+	link, err := s.openGateway(p.egress)
+	if err != nil {
+		s.discard(ctx)
+		return nil, err
+	}
+	if link != nil {
+		defer link.File.Close()
+	}
 	within, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	box, err := p.driver.Create(within, driver.BoxSpec{
-		ID: s.id, Hostname: p.spec.Hostname, Root: p.template.Root, Snapshot: dir,
+		ID: s.id, Hostname: s.hostname, Root: p.template.Root, Snapshot: dir, Link: link,
 		Limits: p.spec.Limits, Agent: p.template.Agent, Attached: true, Background: pooled,
 	})
 	if err != nil {
@@ -212,7 +251,7 @@ func (m *Manager) handOut(s *sandbox, p plan) error {
 	s.info.CreatedAt = time.Now()
 	s.info.Deadline = s.info.CreatedAt.Add(p.spec.TTL)
 	s.info.Template = p.template.Name // a pooled box may have been made under another name of it
-	s.template, s.ttl = p.template, p.spec.TTL
+	s.template = p.template
 	s.mu.Unlock()
 	if err := m.journal.write(s.record()); err != nil {
 		return err
@@ -224,16 +263,24 @@ func (m *Manager) handOut(s *sandbox, p plan) error {
 func (m *Manager) newSandbox(p plan, g *grant, restored, pooled bool) *sandbox {
 	s := &sandbox{
 		m: m, id: newID(m.cfg.StateDir), driver: p.driver, template: p.template, room: g,
-		reuse: p.spec.Reuse, limits: p.spec.Limits, gone: make(chan struct{}), nudge: make(chan struct{}, 1), busy: make(chan struct{}, 1),
+		reuse: p.spec.Reuse, session: p.spec.Session, hostname: p.spec.Hostname, limits: p.spec.Limits,
+		gone: make(chan struct{}), nudge: make(chan struct{}, 1), moved: make(chan struct{}, 1), busy: make(chan struct{}, 1),
 	}
-	if restored {
+	switch {
+	case s.session: // its programs may run at the same time, so none has the warm interpreter
+		s.env = maps.Clone(p.spec.Env)
+	case restored:
 		s.warm = p.spec.Warm
+	}
+	if s.hostname == "" {
+		s.hostname = s.id
 	}
 	s.handle = driver.Handle{Driver: p.driver.Name(), ID: s.id}
 	s.info = api.SandboxInfo{
 		ID: s.id, State: stateCreating, Template: p.template.Name, Digest: p.template.Digest,
 		Isolation: p.driver.Rung(), Driver: p.driver.Name(), Limits: p.spec.Limits,
-		CreatedAt: time.Now(), OwnerPID: os.Getpid(), Restored: restored, Pooled: pooled,
+		CreatedAt: time.Now(), OwnerPID: os.Getpid(), Restored: restored, Pooled: pooled, Session: s.session,
+		Name: p.spec.Name, Metadata: maps.Clone(p.spec.Metadata),
 	}
 	return s
 }
@@ -244,14 +291,26 @@ func newID(stateDir string) string {
 	return idPrefix(stateDir) + strings.ToLower(rand.Text()[:13])
 }
 
+// newMachineID is 32 hex digits, as in /etc/machine-id.
+func newMachineID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
 // greet gives the guest its own randomness and the time, which a restored one
-// has from its snapshot, and waits for its answer.
+// has from its snapshot, and waits for its answer. A session gets its own names,
+// too; a sandbox for one program has no use for them and does not pay for them.
 func (s *sandbox) greet(ctx context.Context, patience time.Duration) error {
 	within, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it did not answer within %s", patience))
 	defer cancel()
 	var seed [64]byte
 	rand.Read(seed[:]) // never fails
-	client, err := guest.Start(within, s.box.Channel(), seed, time.Now())
+	var id guest.Identity
+	if s.session {
+		id = guest.Identity{Hostname: s.hostname, MachineID: newMachineID()}
+	}
+	client, err := guest.Start(within, s.box.Channel(), seed, time.Now(), id)
 	if err == nil {
 		s.client = client
 		return nil

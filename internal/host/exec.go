@@ -46,7 +46,7 @@ func (s *sandbox) Exec(ctx context.Context, spec api.ExecSpec, io Stdio) (api.Ex
 		return api.ExecResult{}, err
 	}
 	s.follow(&x.first)
-	defer s.follow(nil)
+	defer s.unfollow(&x.first)
 	report, err := x.run(ctx, io)
 	return x.result(ctx, report, err)
 }
@@ -72,14 +72,41 @@ func (s *sandbox) leave() { <-s.busy }
 func (s *sandbox) follow(f *firstStop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current = f
-	if f != nil && s.ended != stopNone {
+	s.execs = append(s.execs, f)
+	if s.ended != stopNone && s.ended != stopDied {
 		f.record(s.ended)
 	}
 }
 
+func (s *sandbox) unfollow(f *firstStop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.execs = slices.DeleteFunc(s.execs, func(g *firstStop) bool { return g == f })
+}
+
 // newExecution checks what can be checked without the sandbox.
 func (s *sandbox) newExecution(spec api.ExecSpec) (*execution, error) {
+	x, err := s.limited(spec)
+	if err != nil {
+		return nil, err
+	}
+	if (len(spec.Argv) > 0) == (spec.Script != "") {
+		return nil, api.Errorf(api.CodeInvalid, "cannot run: because exactly one of a command and a script is needed").
+			WithFix("give a command after --, or --code FILE")
+	}
+	if len(spec.Argv)+len(spec.Env)+len(s.env) > maxArguments {
+		return nil, api.Errorf(api.CodeInvalid, "cannot run: because there are more than %d arguments and variables", maxArguments).
+			WithFix("put large values into a file inside the sandbox")
+	}
+	if (spec.Terminal != nil || spec.Keep) && !s.session {
+		return nil, api.Errorf(api.CodeInvalid, "cannot run with a terminal or keep output: because sandbox %s is no session", s.id).
+			WithFix("make it with brig sandbox create")
+	}
+	return x, checkEnv(spec.Env)
+}
+
+// limited is an execution with the sandbox's limits and what the exec asked for.
+func (s *sandbox) limited(spec api.ExecSpec) (*execution, error) {
 	x := &execution{s: s, limits: s.limits}
 	if spec.Timeout != 0 {
 		x.limits.Timeout = spec.Timeout
@@ -90,24 +117,21 @@ func (s *sandbox) newExecution(spec api.ExecSpec) (*execution, error) {
 	if spec.OutputBytes != 0 {
 		x.limits.OutputBytes = spec.OutputBytes
 	}
-	if err := x.limits.Validate(); err != nil {
-		return nil, err
+	checked := x.limits
+	if s.session && checked.Timeout <= maxSessionTTL { // a program may run as long as its session
+		checked.Timeout = min(checked.Timeout, maxTimeout)
 	}
-	if (len(spec.Argv) > 0) == (spec.Script != "") {
-		return nil, api.Errorf(api.CodeInvalid, "cannot run: because exactly one of a command and a script is needed").
-			WithFix("give a command after --, or --code FILE")
-	}
-	if len(spec.Argv)+len(spec.Env) > maxArguments {
-		return nil, api.Errorf(api.CodeInvalid, "cannot run: because there are more than %d arguments and variables", maxArguments).
-			WithFix("put large values into a file inside the sandbox")
-	}
-	for k, v := range spec.Env {
+	return x, checked.Validate()
+}
+
+func checkEnv(env map[string]string) error {
+	for k, v := range env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.Contains(v, "\x00") {
-			return nil, api.Errorf(api.CodeInvalid, "cannot set the environment variable %q: because its name or value has a character that none may have", k).
+			return api.Errorf(api.CodeInvalid, "cannot set the environment variable %q: because its name or value has a character that none may have", k).
 				WithFix("use names without = and NUL")
 		}
 	}
-	return x, nil
+	return nil
 }
 
 // request builds the guest's request, and uses up a warm interpreter when there
@@ -125,14 +149,25 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	if r.Env == nil {
 		r.Env = map[string]string{}
 	}
+	maps.Copy(r.Env, s.env)
 	maps.Copy(r.Env, spec.Env)
+	if spec.Root {
+		r.Flags |= guest.ExecRoot
+	}
+	if spec.Keep {
+		r.Flags |= guest.ExecKeep
+	}
+	if t := spec.Terminal; t != nil {
+		r.Flags |= guest.ExecTerminal
+		r.Rows, r.Cols = uint32(t.Rows), uint32(t.Cols)
+	}
 	if spec.Script == "" {
 		return r, nil
 	}
 	script := insidePath(spec.Script)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.warm != "" && (spec.Language == "" || spec.Language == s.warm) && !configuresInterpreter(spec.Env) {
+	if s.warm != "" && !spec.Root && (spec.Language == "" || spec.Language == s.warm) && !configuresInterpreter(spec.Env) {
 		r.Flags, r.Argv = guest.ExecWarm, []string{script}
 		if !s.reuse {
 			s.warm = "" // it runs the script in place and ends with it
@@ -208,7 +243,20 @@ func (x *execution) result(ctx context.Context, report guest.ExitReport, err err
 	if x.first.reason() == stopNone && errors.As(err, &refused) {
 		return api.ExecResult{}, err // the request was never sent
 	}
-	o := outcome{Err: err, OwnKernel: s.driver.Rung().AtLeast(api.RungGVisor), Limits: x.limits, TTL: s.ttl, Wall: time.Since(x.began), Output: x.out.n}
+	o := x.outcome(report, err)
+	if err != nil || o.Stop != stopNone {
+		s.discard(ctx)
+	}
+	return judge(o)
+}
+
+// outcome collects the evidence.
+func (x *execution) outcome(report guest.ExitReport, err error) outcome {
+	s := x.s
+	o := outcome{
+		Err: err, OwnKernel: s.driver.Rung().AtLeast(api.RungGVisor), Shared: s.session,
+		Limits: x.limits, TTL: s.lifetime(), Wall: time.Since(x.began), Output: x.out.n,
+	}
 	if err == nil {
 		o.Report = &report
 	} else if x.first.reason() == stopNone {
@@ -217,10 +265,7 @@ func (x *execution) result(ctx context.Context, report guest.ExitReport, err err
 	}
 	o.Stop = x.first.reason()
 	o.Usage = since(x.before, s.usage())
-	if err != nil || o.Stop != stopNone {
-		s.discard(ctx)
-	}
-	return judge(o)
+	return o
 }
 
 // since is what was used from one reading to the next. A peak is the box's.

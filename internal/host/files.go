@@ -55,10 +55,28 @@ func (s *sandbox) List(ctx context.Context, dir string, max int) ([]api.FileInfo
 }
 
 func (s *sandbox) fileOp(name string) (string, error) {
-	if !s.usable() {
-		return "", s.errGone()
-	}
-	return insidePath(name), nil
+	return insidePath(name), s.ready()
+}
+
+// refusals are the things that the guest may say are wrong with a file.
+var refusals = []struct {
+	errno syscall.Errno
+	code  api.Code
+	why   string
+}{
+	{syscall.ENOENT, api.CodeNotFound, "there is no such file"},
+	{syscall.ENOTDIR, api.CodeNotFound, "there is no such file"},
+	{syscall.ELOOP, api.CodeInvalid, "it is a symbolic link"},
+	{syscall.EISDIR, api.CodeInvalid, "it is a directory"},
+	{syscall.EINVAL, api.CodeInvalid, "it is no regular file"},
+	{syscall.ENAMETOOLONG, api.CodeInvalid, "the name is too long"},
+	{syscall.EEXIST, api.CodeConflict, "there is something of that name"},
+	{syscall.ENOTEMPTY, api.CodeConflict, "the directory is not empty"},
+	{syscall.EBUSY, api.CodeConflict, "it is in use"},
+	{syscall.EXDEV, api.CodeInvalid, "the two names are on different filesystems"},
+	{syscall.EACCES, api.CodeInvalid, "the sandbox does not permit it"},
+	{syscall.EPERM, api.CodeInvalid, "the sandbox does not permit it"},
+	{syscall.EROFS, api.CodeInvalid, "the sandbox does not permit it"},
 }
 
 // fileError classes a failed file operation. The guest may say which of a few
@@ -68,8 +86,6 @@ func (s *sandbox) fileError(ctx context.Context, doing string, err error) error 
 	var classed *api.Error
 	var reader *guest.ReaderError
 	var writer *guest.WriterError
-	var why string
-	code := api.CodeInvalid
 	switch {
 	case err == nil:
 		return nil
@@ -81,25 +97,16 @@ func (s *sandbox) fileError(ctx context.Context, doing string, err error) error 
 		return s.errGone()
 	case ctx.Err() != nil:
 		return cancelled(ctx, doing)
-	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
-		code, why = api.CodeNotFound, "there is no such file"
-	case errors.Is(err, syscall.ELOOP):
-		why = "it is a symbolic link"
-	case errors.Is(err, syscall.EISDIR):
-		why = "it is a directory"
-	case errors.Is(err, syscall.EINVAL):
-		why = "it is no regular file"
-	case errors.Is(err, syscall.ENAMETOOLONG):
-		why = "the name is too long"
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS):
-		why = "the sandbox does not permit it"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return api.Errorf(api.CodeInvalid, "cannot %s: because the disk of the sandbox is full", doing).
 			WithFix("give it more than %s with --disk", api.FormatBytes(s.limits.DiskBytes))
-	default:
-		return api.Errorf(api.CodeInternal, "cannot %s: because %w", doing, err)
 	}
-	return api.Errorf(code, "cannot %s: because %s", doing, why).WithFix("name a regular file that exists")
+	for _, r := range refusals {
+		if errors.Is(err, r.errno) {
+			return api.Errorf(r.code, "cannot %s: because %s", doing, r.why).WithFix("check the path inside the sandbox")
+		}
+	}
+	return api.Errorf(api.CodeInternal, "cannot %s: because %w", doing, err)
 }
 
 // Reset makes the sandbox ready for another program of the same trust domain.

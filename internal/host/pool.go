@@ -77,7 +77,7 @@ func newPool(m *Manager, size int) *pool {
 // claim gives a sandbox from the pool to the caller of Create, or nil. It tries
 // one box: when that does not answer, a new one is the better bet.
 func (p *pool) claim(ctx context.Context, want plan) *sandbox {
-	if p.size == 0 || want.spec.Reuse {
+	if p.size == 0 || want.spec.Reuse || want.spec.Session || want.egress != nil {
 		return nil
 	}
 	s := p.take(want)

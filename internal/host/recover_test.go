@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -231,7 +232,7 @@ func TestJournalRewrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := j.read()
-		if err != nil || len(got) != 1 || got[0].Info != want.Info {
+		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0].Info, want.Info) {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/egress"
 	"github.com/brigdev/brig/internal/guest"
 	"github.com/brigdev/brig/internal/template"
 )
@@ -15,6 +16,7 @@ import (
 const (
 	stateCreating   = "creating"
 	stateRunning    = "running"
+	statePaused     = "paused"
 	stateDestroying = "destroying"
 	stateOrphan     = "orphan"
 )
@@ -31,23 +33,28 @@ type sandbox struct {
 	template template.Template
 	limits   api.Limits
 	reuse    bool
+	session  bool
+	hostname string
+	env      map[string]string // of every exec of a session
 	room     *grant
-	ttl      time.Duration // 0 until it was handed out
-	box      driver.Box    // nil until it was made
-	client   *guest.Client // nil until it was greeted
-	gone     chan struct{} // closed when nothing is left
-	nudge    chan struct{} // holds a token when live has to end the sandbox now
-	busy     chan struct{} // holds a token while an exec or a reset is under way
+	box      driver.Box      // nil until it was made
+	client   *guest.Client   // nil until it was greeted
+	gateway  *egress.Gateway // nil without a network
+	gone     chan struct{}   // closed when nothing is left
+	nudge    chan struct{}   // holds a token when live has to end the sandbox now
+	moved    chan struct{}   // holds a token when the deadline is another
+	busy     chan struct{}   // holds a token while an exec or a reset is under way
 
-	ending sync.Mutex // held while the box is destroyed
+	ending sync.Mutex // held while the box is destroyed, and while its record changes
 
-	mu      sync.Mutex
-	info    api.SandboxInfo
-	handle  driver.Handle
-	warm    string        // the language whose interpreter waits, or ""
-	ended   stop          // why end was called first
-	current *firstStop    // of the exec under way, or nil
-	last    *driver.Usage // as it was just before the box was destroyed
+	mu     sync.Mutex
+	info   api.SandboxInfo
+	handle driver.Handle
+	warm   string        // the language whose interpreter waits, or ""
+	ended  stop          // why end was called first
+	detail string        // more about that, for people
+	execs  []*firstStop  // of the execs under way
+	last   *driver.Usage // as it was just before the box was destroyed
 }
 
 var _ Sandbox = (*sandbox)(nil)
@@ -99,17 +106,11 @@ func (s *sandbox) setBox(b driver.Box) {
 // still uses it, or when somebody tried to end it and failed. It returns when the
 // sandbox is gone, or else leaves it to Close.
 func (s *sandbox) live() {
-	expired := time.NewTimer(s.ttl)
-	defer expired.Stop()
-	select {
-	case <-s.gone:
+	why := s.awaitEnd()
+	if why == stopNone {
 		return
-	case <-s.m.ctx.Done():
-		return
-	case <-s.nudge:
-	case <-expired.C:
 	}
-	for s.end(s.m.ctx, stopTTL) != nil {
+	for s.end(s.m.ctx, why) != nil {
 		select {
 		case <-s.gone:
 			return
@@ -120,13 +121,59 @@ func (s *sandbox) live() {
 	}
 }
 
+// awaitEnd returns why live has to end the sandbox, or stopNone when it is gone
+// or left to Close. A session is ended, too, when its box died: nobody may look at
+// it for days.
+func (s *sandbox) awaitEnd() stop {
+	expired := time.NewTimer(time.Until(s.deadline()))
+	defer expired.Stop()
+	var lost <-chan struct{}
+	if s.session && s.client != nil {
+		lost = s.client.Done()
+	}
+	for {
+		select {
+		case <-s.gone:
+			return stopNone
+		case <-s.m.ctx.Done():
+			return stopNone
+		case <-s.nudge:
+			return stopTTL
+		case <-expired.C:
+			return stopTTL
+		case <-lost:
+			s.noteDeath()
+			return stopDied
+		case <-s.moved:
+			expired.Reset(time.Until(s.deadline()))
+		}
+	}
+}
+
+// deadline is the zero time, long past, when the sandbox was never handed out.
+func (s *sandbox) deadline() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info.Deadline
+}
+
+// lifetime is how long the sandbox may live in all.
+func (s *sandbox) lifetime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info.Deadline.Sub(s.info.CreatedAt)
+}
+
 // Destroy removes the sandbox. A program that runs in it ends as cancelled.
 func (s *sandbox) Destroy(ctx context.Context) error { return s.end(ctx, stopDestroyed) }
 
 // discard is Destroy for who cannot do anything about an error: it is tried
 // again until it works or the Manager is closed.
-func (s *sandbox) discard(ctx context.Context) {
-	if s.end(ctx, stopDestroyed) == nil {
+func (s *sandbox) discard(ctx context.Context) { s.discardFor(ctx, stopDestroyed, "") }
+
+func (s *sandbox) discardFor(ctx context.Context, why stop, detail string) {
+	s.note(detail)
+	if s.end(ctx, why) == nil {
 		return
 	}
 	s.m.keep(s) // when it was never handed out, its time is over at once
@@ -152,6 +199,7 @@ func (s *sandbox) end(ctx context.Context, why stop) error {
 	defer cancel()
 	s.lastLook()
 	err := s.destroyBox(ctx)
+	s.closeGateway()
 	if s.client != nil {
 		s.client.Close()
 	}
@@ -170,7 +218,8 @@ func (s *sandbox) end(ctx context.Context, why stop) error {
 	return nil
 }
 
-// announce makes the sandbox unusable and tells an exec why.
+// announce makes the sandbox unusable and tells its execs why; those of a box that
+// died have their own evidence of that.
 func (s *sandbox) announce(why stop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +227,32 @@ func (s *sandbox) announce(why stop) {
 	if s.ended == stopNone {
 		s.ended = why
 	}
-	if s.current != nil {
-		s.current.record(why)
+	for _, first := range s.execs {
+		if why != stopDied {
+			first.record(why)
+		}
+	}
+}
+
+// note keeps more about why the sandbox is about to end, unless it ends already.
+func (s *sandbox) note(detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == stopNone && s.detail == "" {
+		s.detail = detail
+	}
+}
+
+// noteDeath notes why the connection to the guest was lost.
+func (s *sandbox) noteDeath() {
+	death, died := s.awaitDeath()
+	switch {
+	case !died:
+		s.note(oneLine("its guest is lost: " + s.client.Err().Error()))
+	case death.OOM:
+		s.note("it needed more memory than " + api.FormatBytes(s.limits.MemoryBytes))
+	default:
+		s.note(detailOf(death))
 	}
 }
 
@@ -201,11 +274,11 @@ func (s *sandbox) destroyBox(ctx context.Context) error {
 	return err
 }
 
-// lastLook keeps the box's usage for the exec under way, because it can't be
-// asked for afterwards.
+// lastLook keeps the box's usage for the execs under way and for a session's
+// stats, because it can't be asked for afterwards.
 func (s *sandbox) lastLook() {
 	s.mu.Lock()
-	needed := s.current != nil && s.last == nil
+	needed := (len(s.execs) > 0 || s.session) && s.last == nil
 	s.mu.Unlock()
 	if !needed {
 		return
@@ -270,6 +343,21 @@ func (s *sandbox) lost() *driver.Death {
 	return nil
 }
 
+// ready tells why the sandbox cannot be asked for anything now.
+func (s *sandbox) ready() error {
+	s.mu.Lock()
+	ended, paused := s.ended != stopNone, s.info.State == statePaused
+	s.mu.Unlock()
+	switch {
+	case ended:
+		return s.errGone()
+	case paused:
+		return api.Errorf(api.CodeConflict, "cannot use sandbox %s: because it is paused", s.id).
+			WithFix("brig sandbox resume %s", s.id)
+	}
+	return nil
+}
+
 func (s *sandbox) isGone() bool {
 	select {
 	case <-s.gone:
@@ -281,6 +369,16 @@ func (s *sandbox) isGone() bool {
 
 // errGone is for whoever comes too late.
 func (s *sandbox) errGone() error {
-	return api.Errorf(api.CodeConflict, "cannot use sandbox %s: because it was destroyed", s.id).
+	s.mu.Lock()
+	why, detail := s.ended, s.detail
+	s.mu.Unlock()
+	because := "it was destroyed"
+	switch why {
+	case stopTTL:
+		because = "its time was over"
+	case stopDied:
+		because = "it died: " + detail
+	}
+	return api.Errorf(api.CodeConflict, "cannot use sandbox %s: because %s", s.id, because).
 		WithFix("make a new one")
 }

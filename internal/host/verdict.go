@@ -27,6 +27,7 @@ const (
 	stopCancelled stop = "cancelled" // the caller's context ended
 	stopStreams   stop = "streams"   // the caller's reader or writer failed
 	stopDestroyed stop = "destroyed" // the sandbox was destroyed
+	stopDied      stop = "died"      // its box ended by itself; never an exec's own reason
 )
 
 // outcome is all that is known when an exec has ended.
@@ -41,6 +42,10 @@ type outcome struct {
 	// OwnKernel says that the guest's kernel serves this box alone. Otherwise what
 	// the guest sees of processes and disks is the host's, and tells nothing.
 	OwnKernel bool
+	// Shared says that other programs may have run in the box meanwhile, as they do in
+	// a session. Then the guest's peaks are no evidence about this one, and Usage is
+	// the box's: of processor time, only the guest knows what was this program's.
+	Shared bool
 	// Usage is what the kernel accounted to this exec; zero where the driver
 	// can't tell.
 	Usage  driver.Usage
@@ -126,7 +131,7 @@ func (o outcome) judgeExited(r *api.ExecResult) error {
 		o.blamePIDs(r)
 	case o.Usage.DiskRefused > 0 || o.diskFull():
 		o.blameDisk(r)
-	case o.OwnKernel && int64(o.Report.TasksPeak) >= int64(o.Limits.PIDs):
+	case o.peaksTell() && int64(o.Report.TasksPeak) >= int64(o.Limits.PIDs):
 		o.blamePIDs(r)
 	case ws.Signaled():
 		r.Verdict, r.Evidence.Reason = api.Signal, "it was ended by "+r.Signal
@@ -163,7 +168,11 @@ func detailOf(d driver.Death) string {
 	if d.Detail == "" {
 		return "its driver does not know why"
 	}
-	line := strings.Join(strings.Fields(d.Detail), " ")
+	return oneLine(d.Detail)
+}
+
+func oneLine(text string) string {
+	line := strings.Join(strings.Fields(text), " ")
 	return strings.ToValidUTF8(line[:min(len(line), 500)], "")
 }
 
@@ -178,16 +187,23 @@ func (o outcome) ranOutOfCPU(ws syscall.WaitStatus) bool {
 	if o.Limits.CPUTime == 0 || !ws.Signaled() {
 		return false
 	}
-	return ws.Signal() == unix.SIGXCPU || ws.Signal() == unix.SIGKILL && o.Usage.CPU >= o.Limits.CPUTime
+	used := o.Usage.CPU
+	if o.Shared {
+		used = time.Duration(clamp(o.Report.CPUMicros)) * time.Microsecond
+	}
+	return ws.Signal() == unix.SIGXCPU || ws.Signal() == unix.SIGKILL && used >= o.Limits.CPUTime
 }
 
+// peaksTell says whether the guest's peaks are about this program.
+func (o outcome) peaksTell() bool { return o.OwnKernel && !o.Shared }
+
 func (o outcome) diskFull() bool {
-	return o.OwnKernel && nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) || o.outOfInodes()
+	return o.peaksTell() && nearly(o.Report.DiskPeak, o.Report.DiskLimit, o.Limits.DiskBytes) || o.outOfInodes()
 }
 
 // outOfInodes: only the guest knows a limit of how many files there may be.
 func (o outcome) outOfInodes() bool {
-	return o.OwnKernel && nearly(o.Report.InodePeak, o.Report.InodeLimit, 0)
+	return o.peaksTell() && nearly(o.Report.InodePeak, o.Report.InodeLimit, 0)
 }
 
 // nearly tells whether a peak came within 2 % of the limit: a write that does not
@@ -210,7 +226,7 @@ func (o outcome) blameCPU(r *api.ExecResult) {
 
 func (o outcome) blamePIDs(r *api.ExecResult) {
 	var peak int64
-	if o.Report != nil && o.OwnKernel {
+	if o.Report != nil && o.peaksTell() {
 		peak = int64(o.Report.TasksPeak)
 	}
 	blame(r, api.PIDs, "pids", int64(o.Limits.PIDs), peak, "it needed more than %d processes and threads", o.Limits.PIDs)

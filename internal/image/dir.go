@@ -54,7 +54,7 @@ func (k *walker) dir(ctx context.Context, d *os.File, path string) error {
 	case err != nil && err != io.EOF:
 		return readError(path, err)
 	case len(names) > k.w.limits.Entries:
-		return refuse(path, "there are too many files in it")
+		return Refuse(path, "there are too many files in it")
 	}
 	slices.Sort(names)
 	for _, name := range names {

@@ -47,32 +47,32 @@ const (
 	maxDepth       = 128  // path components
 )
 
-// splitPath takes a path apart. It accepts "./a/b/" and "/a/b" and refuses what
+// SplitPath takes a path apart. It accepts "./a/b/" and "/a/b" and refuses what
 // could mean a place outside the root.
-func splitPath(path string) ([]string, error) {
+func SplitPath(path string) ([]string, error) {
 	var parts []string
 	for part := range strings.SplitSeq(path, "/") {
 		switch {
 		case part == "" || part == ".":
 		case part == "..":
-			return nil, refuse(path, "it has a .. in it")
+			return nil, Refuse(path, "it has a .. in it")
 		case len(part) > maxName:
-			return nil, refuse(path, "a name in it is longer than 255 bytes")
+			return nil, Refuse(path, "a name in it is longer than 255 bytes")
 		case strings.IndexByte(part, 0) >= 0:
-			return nil, refuse(path, "it has a NUL byte in it")
+			return nil, Refuse(path, "it has a NUL byte in it")
 		default:
 			parts = append(parts, part)
 		}
 	}
 	if len(parts) > maxDepth {
-		return nil, refuse(path, "it is deeper than 128 directories")
+		return nil, Refuse(path, "it is deeper than 128 directories")
 	}
 	return parts, nil
 }
 
-// refuse says which entry of a source is not taken. The path is the source's
+// Refuse says which entry of a source is not taken. The path is the source's
 // word: quoted and clipped.
-func refuse(path, why string) error {
+func Refuse(path, why string) error {
 	const most = 120
 	if len(path) > most {
 		path = path[:most] + "…"
@@ -81,5 +81,5 @@ func refuse(path, why string) error {
 		WithFix("make the root filesystem again without it")
 }
 
-// join is the reverse of splitPath: a path from the root with a leading slash.
+// join is the reverse of SplitPath: a path from the root with a leading slash.
 func join(parts []string) string { return "/" + strings.Join(parts, "/") }

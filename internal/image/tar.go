@@ -83,7 +83,7 @@ func (z *zeroTail) Read(p []byte) (int, error) {
 }
 
 func (w *Writer) addTarEntry(ctx context.Context, h *tar.Header, r io.Reader, keep Keep) error {
-	parts, err := splitPath(h.Name)
+	parts, err := SplitPath(h.Name)
 	if err != nil {
 		return err
 	}

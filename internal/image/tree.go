@@ -66,7 +66,7 @@ func (w *Writer) parent(path string, parts []string) (*node, error) {
 			n.children[p] = child
 		}
 		if !child.isDir() {
-			return nil, refuse(path, "one of its parents is not a directory")
+			return nil, Refuse(path, "one of its parents is not a directory")
 		}
 		n = child
 	}
@@ -76,13 +76,13 @@ func (w *Writer) parent(path string, parts []string) (*node, error) {
 // place gives a node its name. The later of two wins, as with tar; a directory
 // put again keeps what is in it.
 func (w *Writer) place(path string, n *node) error {
-	parts, err := splitPath(path)
+	parts, err := SplitPath(path)
 	if err != nil {
 		return err
 	}
 	if len(parts) == 0 {
 		if !n.isDir() {
-			return refuse(path, "the root is a directory")
+			return Refuse(path, "the root is a directory")
 		}
 		n.children = w.root.children
 		w.root = n
@@ -100,7 +100,7 @@ func (w *Writer) place(path string, n *node) error {
 		if n.isDir() {
 			n.children = old.children
 		} else if len(old.children) > 0 {
-			return refuse(path, "a directory that is not empty has that name")
+			return Refuse(path, "a directory that is not empty has that name")
 		}
 	}
 	dir.children[name] = n
@@ -112,7 +112,7 @@ func (w *Writer) place(path string, n *node) error {
 func (w *Writer) charge(path string, bytes int) error {
 	w.entries += 1 + bytes/256
 	if w.entries > w.limits.Entries {
-		return refuse(path, "there are too many files")
+		return Refuse(path, "there are too many files")
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (w *Writer) ClampTimes(t time.Time) { w.clamp = t }
 
 // Has tells whether the image has a name; symlinks are not followed.
 func (w *Writer) Has(path string) bool {
-	parts, err := splitPath(path)
+	parts, err := SplitPath(path)
 	return err == nil && w.root.lookup(parts) != nil
 }
 
@@ -88,7 +88,7 @@ func (w *Writer) Put(ctx context.Context, e Entry, r io.Reader) error {
 		return w.data(ctx, e, n, r)
 	case Symlink:
 		if len(e.Target) == 0 || len(e.Target) > maxTarget || strings.IndexByte(e.Target, 0) >= 0 {
-			return refuse(e.Path, "its symlink target is empty, too long or has a NUL byte in it")
+			return Refuse(e.Path, "its symlink target is empty, too long or has a NUL byte in it")
 		}
 	}
 	return w.place(e.Path, n)
@@ -96,20 +96,20 @@ func (w *Writer) Put(ctx context.Context, e Entry, r io.Reader) error {
 
 // Link gives a file or symlink that is there already a second name.
 func (w *Writer) Link(path, existing string) error {
-	parts, err := splitPath(existing)
+	parts, err := SplitPath(existing)
 	if err != nil {
 		return err
 	}
 	n := w.root.lookup(parts)
 	if n == nil || n.isDir() {
-		return refuse(path, "it is a hard link to a name that is no file of this image")
+		return Refuse(path, "it is a hard link to a name that is no file of this image")
 	}
 	return w.place(path, n)
 }
 
 func (w *Writer) data(ctx context.Context, e Entry, n *node, r io.Reader) error {
 	if e.Size < 0 || e.Size > w.limits.Bytes-w.bytes {
-		return refuse(e.Path, "the files are larger than "+api.FormatBytes(w.limits.Bytes)+" together")
+		return Refuse(e.Path, "the files are larger than "+api.FormatBytes(w.limits.Bytes)+" together")
 	}
 	w.bytes += e.Size
 	n.size = uint64(e.Size)
@@ -145,19 +145,29 @@ func (w *Writer) pad(n uint64) error {
 // Finish writes what describes the files, and the superblock. It does not sync
 // the file. The writer is of no use afterwards.
 func (w *Writer) Finish(ctx context.Context) (Info, error) {
+	entries, err := w.Seal()
+	if err != nil {
+		return Info{}, err
+	}
+	digest, size, err := Digest(ctx, w.file)
+	return Info{Digest: digest, Bytes: size, Entries: entries}, err
+}
+
+// Seal is Finish for an image that is used once and needs no digest: it does not
+// read all of it again. It gives the number of inodes.
+func (w *Writer) Seal() (int, error) {
 	p := plan(w.root, w.block)
 	if err := p.write(w.out); err != nil {
-		return Info{}, writeError(err)
+		return 0, writeError(err)
 	}
 	if err := w.out.Flush(); err != nil {
-		return Info{}, writeError(err)
+		return 0, writeError(err)
 	}
 	super := p.superblock(w.content.Sum(nil))
 	if _, err := w.file.WriteAt(super, 0); err != nil {
-		return Info{}, writeError(err)
+		return 0, writeError(err)
 	}
-	digest, size, err := Digest(ctx, w.file)
-	return Info{Digest: digest, Bytes: size, Entries: p.inodes}, err
+	return p.inodes, nil
 }
 
 // Digest reads a whole file and gives "sha256:…" and its size.

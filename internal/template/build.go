@@ -10,19 +10,41 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/image"
 )
 
 // BuildOptions say what a template is made from.
 type BuildOptions struct {
-	// From is another template, a tar file (plain or gzip; "-" is Stdin) or a
-	// directory; "" is the recipe that has the template's own name.
+	// From is another template, a tar file (plain or gzip; "-" is Stdin), a
+	// directory, an OCI layout or image archive ("oci:PATH:TAG" where it is not
+	// plain that it is one), or an image of a registry ("docker://NAME:TAG"); ""
+	// is the recipe that has the template's own name.
 	From  string
 	Stdin io.Reader
+	// File is a Dockerfile ("-" is Stdin), Context the directory that it copies
+	// from, Args its build arguments, and Target the stage to build, "" the last.
+	// Recipe is the Dockerfile's text when File only names it.
+	File, Context, Target, Recipe string
+	Args                          map[string]string
+	// AllowEgress lists what RUN may reach, as api.Egress.Allow; empty is nothing.
+	AllowEgress []string
+	// Pip and Npm are requirements to install on top of From, fetched by this
+	// host's own pip and npm; a single one may be the name of a file.
+	Pip, Npm []string
 	// Packages are Debian packages to add.
 	Packages []string
 	// Warm are Python modules to import before the bake, added to the recipe's.
 	Warm []string
+	// WarmScript is the text of a script to run in the box before each bake.
+	WarmScript string
+	// Drivers make the sandboxes that RUN runs in, unless Runner does; Limits are
+	// what each of them may use, zero fields have defaults.
+	Drivers []driver.Driver
+	Runner  Runner
+	Limits  api.Limits
+	// Events gets what happens, instead of Build's progress.
+	Events func(BuildEvent)
 	// Suite and Mirror choose where packages come from; default: this host's own
 	// sources if it is a Debian or Ubuntu.
 	Suite, Mirror string
@@ -36,8 +58,10 @@ type BuildOptions struct {
 // source is a root filesystem to build from: what is known of it, and what puts
 // it into an image.
 type source struct {
-	rec  Record
-	fill func(ctx context.Context, w *image.Writer) error
+	rec   Record
+	fill  func(ctx context.Context, w *image.Writer) error
+	chain string // identifies the content, where that is known before it is read
+	close func() // nil when nothing is open
 }
 
 // Build makes a template, or makes it anew, and tags it. Progress gets lines for
@@ -47,9 +71,7 @@ type source struct {
 // Errors: CodeInvalid, CodeNotFound (From), CodeUnavailable (a tool is missing
 // or packages cannot be had).
 func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, progress func(line string)) (Template, error) {
-	if progress == nil {
-		progress = func(string) {}
-	}
+	emit := opts.emitter(progress)
 	if err := opts.check(name); err != nil {
 		return Template{}, err
 	}
@@ -60,15 +82,18 @@ func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, pro
 	}
 	defer unlock()
 	if rec, err := c.lookup(name); err == nil && rec.BuiltAt.After(start) && rec.Request == opts.request() {
-		progress("another Brig has just built it")
+		emit(BuildEvent{Event: "progress", Text: "another Brig has just built it"})
 		return c.Resolve(ctx, name)
 	}
-	src, err := c.source(ctx, name, opts, progress)
+	src, err := c.source(ctx, name, opts, emit)
 	if err != nil {
 		return Template{}, err
 	}
+	if src.close != nil {
+		defer src.close()
+	}
 	src.rec.Request = opts.request()
-	rec, err := c.buildRecorded(ctx, src)
+	rec, err := c.buildOnce(ctx, src)
 	if err != nil {
 		return Template{}, err
 	}
@@ -82,19 +107,50 @@ func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, pro
 		return Template{}, err
 	}
 	c.sweep(ctx)
+	c.trimCache(c.opts.BuildCacheBytes, false)
 	return t, nil
 }
 
-// setTag lets a name mean an image. It comes last: a tag never names what is not
-// there.
-func (c *Catalog) setTag(name string, rec Record) error {
-	return c.writeJSON(c.tagPath(name), tag{Version: recordVersion, Digest: rec.Digest, BuiltAt: rec.BuiltAt})
+// emitter tells of what happens, to Events or else as lines.
+func (o BuildOptions) emitter(progress func(line string)) func(BuildEvent) {
+	switch {
+	case o.Events != nil:
+		return o.Events
+	case progress == nil:
+		return func(BuildEvent) {}
+	}
+	return func(e BuildEvent) {
+		if line := e.String(); line != "" {
+			progress(line)
+		}
+	}
+}
+
+// buildOnce builds an image unless the very same was built before and is there.
+func (c *Catalog) buildOnce(ctx context.Context, src source) (Record, error) {
+	if src.chain == "" {
+		return c.buildRecorded(ctx, src)
+	}
+	r := src.rec
+	key := keyOf("image", src.chain, c.guestID(), r.Source, r.Config, r.WarmModules, r.WarmScript, r.Kernels)
+	if k, ok := c.cached(ctx, key); ok && k.Image != "" {
+		path := c.imagePath(k.Image)
+		rec, err := c.record(k.Image)
+		if err == nil && c.hold(path) == nil && c.intact(ctx, path, rec.Digest, rec.Bytes) == nil {
+			return rec, nil
+		}
+	}
+	rec, err := c.buildRecorded(ctx, src)
+	if err != nil {
+		return Record{}, err
+	}
+	return rec, c.keepImage(key, r.Source, rec.Digest)
 }
 
 // buildRecorded makes an image with the skeleton in it, and its record.
 func (c *Catalog) buildRecorded(ctx context.Context, src source) (Record, error) {
 	rec := src.rec
-	rec.Version, rec.Guest, rec.Env = recordVersion, c.guestID(), programEnv()
+	rec.Version, rec.Guest, rec.Env = recordVersion, c.guestID(), rec.programEnv()
 	info, err := c.buildImage(ctx, func(w *image.Writer) error {
 		if err := src.fill(ctx, w); err != nil {
 			return err
@@ -107,7 +163,15 @@ func (c *Catalog) buildRecorded(ctx context.Context, src source) (Record, error)
 		if err != nil {
 			return err
 		}
-		return w.AddContents(ctx, append(c.skeleton(), about))
+		has := none
+		if rec.OwnUsers {
+			has = w.Has
+		}
+		contents := append(c.skeleton(has), about)
+		if rec.WarmScript != "" {
+			contents = append(contents, file(warmPath, 0o755, []byte(rec.WarmScript)))
+		}
+		return w.AddContents(ctx, contents)
 	})
 	if err != nil {
 		return Record{}, err
@@ -118,6 +182,10 @@ func (c *Catalog) buildRecorded(ctx context.Context, src source) (Record, error)
 
 // warm notes which language waits in the snapshots.
 func (r *Record) warm() error {
+	if r.WarmScript != "" && !r.baked() {
+		return api.Errorf(api.CodeInvalid, "cannot run a warm-up script: because nothing of the template is baked").
+			WithFix("name a Python module to be warm, too: --warm json")
+	}
 	if len(r.WarmModules) == 0 {
 		return nil
 	}
@@ -134,7 +202,14 @@ func (r *Record) warm() error {
 // about is a file inside that says how the template runs programs. With it the
 // image's digest identifies the whole template, not only its files.
 func (r *Record) about() (image.Content, error) {
-	data, err := json.MarshalIndent(map[string]any{"env": r.Env, "languages": r.Languages, "warm_modules": r.WarmModules}, "", "  ")
+	about := map[string]any{"env": r.Env, "languages": r.Languages, "warm_modules": r.WarmModules}
+	if r.Config != nil {
+		about["config"] = r.Config
+	}
+	if len(r.Kernels) > 0 {
+		about["kernels"] = r.Kernels
+	}
+	data, err := json.MarshalIndent(about, "", "  ")
 	return file("/.brig/template.json", 0o644, append(data, '\n')), err
 }
 
@@ -157,7 +232,8 @@ func (c *Catalog) regraft(ctx context.Context, name string, old Record) (Record,
 	if rec, err = c.buildRecorded(ctx, c.copyOf(rec)); err != nil {
 		return Record{}, err
 	}
-	if err := c.setTag(name, rec); err != nil {
+	// The name means the same still: what it meant before is not touched.
+	if err := c.replaceTag(name, rec); err != nil {
 		return Record{}, err
 	}
 	c.sweep(ctx)

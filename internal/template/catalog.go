@@ -15,6 +15,8 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/egress"
+	"github.com/brigdev/brig/internal/guest"
 )
 
 // Options configure a catalogue. All have defaults.
@@ -25,6 +27,17 @@ type Options struct {
 	// Journal records a box that a bake is about to make, before it exists, and
 	// returns what takes the record back.
 	Journal func(h driver.Handle) (done func(), err error)
+	// Kernel starts a code interpreter's kernel of a language in a box that is
+	// about to be baked, and returns when it waits for a cell; nil: none is baked.
+	Kernel func(ctx context.Context, client *guest.Client, env map[string]string, language string) (api.KernelRef, error)
+	// Egress is what the gateways of a build's sandboxes resolve and dial with.
+	Egress egress.Options
+	// InUse tells which images are needed by what this package does not know of
+	// (sandboxes, snapshots), by digest, and what needs them.
+	InUse func(ctx context.Context) (map[string]string, error)
+	// BuildCacheBytes is how large the layer cache grows; default
+	// DefaultBuildCache.
+	BuildCacheBytes int64
 	// HostRoot is what the host template shows; default "/".
 	HostRoot string
 }
@@ -50,7 +63,7 @@ type Catalog struct {
 func Open(ctx context.Context, dataDir string, opts Options) (*Catalog, error) {
 	c := &Catalog{dir: dataDir, opts: opts.withDefaults(), held: map[string]*os.File{}}
 	c.log = c.opts.Log
-	for _, sub := range []string{"templates", "images", "snapshots", "locks", "tmp"} {
+	for _, sub := range []string{"templates", "images", "snapshots", "locks", "tmp", "build-cache/keys", "build-cache/layers"} {
 		if err := os.MkdirAll(c.path(sub), 0o700); err != nil {
 			return nil, fileError("make", c.path(sub), err)
 		}
@@ -142,8 +155,15 @@ func (c *Catalog) template(name string, rec Record) Template {
 		Agent:     []string{agentPath},
 		Env:       maps.Clone(rec.Env),
 		Languages: maps.Clone(rec.Languages),
-		Warm:      len(rec.WarmModules) > 0,
+		Warm:      rec.baked(),
+		Kernels:   slices.Clone(rec.Kernels),
+		Config:    rec.Config,
 	}
+}
+
+// baked tells whether anything in a template can be kept warm.
+func (r Record) baked() bool {
+	return len(r.WarmModules) > 0 || len(r.Kernels) > 0
 }
 
 // List describes the templates by name, host first.
@@ -169,7 +189,7 @@ func (c *Catalog) List(ctx context.Context) ([]Info, error) {
 		}
 		list = append(list, Info{
 			Name: name, Digest: rec.Digest, Bytes: rec.Bytes, BuiltAt: rec.BuiltAt, Source: rec.Source,
-			Languages: languageNames(rec.Languages), Warm: len(rec.WarmModules) > 0, Snapshots: len(c.snapshotsOf(rec.Digest)),
+			Languages: languageNames(rec.Languages), Warm: rec.baked(), Snapshots: len(c.snapshotsOf(rec.Digest)),
 		})
 	}
 	return list, nil
@@ -184,39 +204,11 @@ func (c *Catalog) Inspect(name string) (Record, []Manifest, error) {
 	return rec, c.snapshotsOf(rec.Digest), nil
 }
 
-// Remove forgets a template, and removes its image and snapshots unless another
-// name means the same image or a process uses them still.
-func (c *Catalog) Remove(ctx context.Context, name string) error {
-	if name == HostName {
-		return api.Errorf(api.CodeInvalid, "cannot remove the template host: because it is no copy but this host itself")
-	}
-	if _, err := c.lookup(name); err != nil {
-		return err
-	}
-	unlock, err := lock(ctx, c.path("locks", "build-"+name))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := os.Remove(c.tagPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fileError("remove", c.tagPath(name), err)
-	}
-	c.sweep(ctx)
-	return nil
-}
-
 // lookup reads what a name means. Errors: CodeNotFound with the build command.
 func (c *Catalog) lookup(name string) (Record, error) {
-	if err := CheckName(name); err != nil {
+	t, err := c.readTag(name)
+	if err != nil {
 		return Record{}, err
-	}
-	var t tag
-	if err := readJSON(c.tagPath(name), &t); err != nil || t.Version != recordVersion {
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Record{}, fileError("read", c.tagPath(name), err)
-		}
-		return Record{}, api.Errorf(api.CodeNotFound, "cannot use the template %s: because it is not built", name).
-			WithFix("run 'brig template build %s', or use --template host", name)
 	}
 	rec, err := c.record(t.Digest)
 	if err != nil {

@@ -4,10 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gvisor.dev/gvisor/pkg/erofs"
@@ -140,4 +144,42 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// kill runs one test of this binary as a process that kills itself.
+func kill(t testing.TB, test string, env ...string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("%v: not killed but %v: %s", env, err, out)
+	}
+}
+
+// tarFiles is a tar with those files.
+func tarFiles(t testing.TB, pairs ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		must(t, w.WriteHeader(&tar.Header{Name: pairs[i], Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(pairs[i+1]))}))
+		_, err := w.Write([]byte(pairs[i+1]))
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+// dockerArchive is an image of two layers as docker save writes it.
+func dockerArchive(t testing.TB) string {
+	t.Helper()
+	one := tarFiles(t, "etc/os", "one", "gone", "x", "etc/passwd", "alice:x:7:8::/:/bin/sh\n", "dev/null", "no", "bin/sh", "#!")
+	two := tarFiles(t, ".wh.gone", "", "etc/os", "two")
+	config := fmt.Sprintf(`{"config":{"Env":["A=b"]},"rootfs":{"diff_ids":["sha256:%x","sha256:%x"]}}`, sha256.Sum256(one), sha256.Sum256(two))
+	path := filepath.Join(t.TempDir(), "image.tar")
+	must(t, os.WriteFile(path, tarFiles(t, "manifest.json", `[{"Config":"c.json","RepoTags":["app:1"],"Layers":["1.tar","2.tar"]}]`,
+		"c.json", config, "1.tar", string(one), "2.tar", string(two)), 0o644))
+	return path
 }

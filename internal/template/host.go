@@ -53,7 +53,7 @@ func (c *Catalog) resolveHost(ctx context.Context) (Template, error) {
 		if err := w.AddDir(ctx, c.opts.HostRoot, keepOnly(append(links, hostEtc()...))); err != nil {
 			return err
 		}
-		if err := w.AddContents(ctx, c.skeleton()); err != nil {
+		if err := w.AddContents(ctx, c.skeleton(none)); err != nil {
 			return err
 		}
 		return w.AddContents(ctx, mountPoints(binds))

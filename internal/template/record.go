@@ -1,13 +1,25 @@
 package template
 
-import "time"
+import (
+	"time"
+
+	"github.com/brigdev/brig/internal/dockerfile"
+)
 
 // recordVersion is that of the files below; another one is not read.
 const recordVersion = 1
 
-// tag is templates/NAME.json: which image a name means today.
+// tag is templates/NAME.json: which image a name means today, and which it meant
+// before.
 type tag struct {
 	Version int       `json:"version"`
+	Digest  string    `json:"digest"`
+	BuiltAt time.Time `json:"built_at"`
+	History []Tagged  `json:"history,omitempty"` // the newest first
+}
+
+// Tagged is an image that a name meant before.
+type Tagged struct {
 	Digest  string    `json:"digest"`
 	BuiltAt time.Time `json:"built_at"`
 }
@@ -29,6 +41,15 @@ type Record struct {
 	// WarmModules are what the warm interpreter imports before it waits; empty
 	// when the template is not baked.
 	WarmModules []string `json:"warm_modules,omitempty"`
+	// WarmScript is run in the box before a bake.
+	WarmScript string `json:"warm_script,omitempty"`
+	// Kernels are the languages whose kernel waits in the code snapshot.
+	Kernels []string `json:"kernels,omitempty"`
+	// Config is what an image or a Dockerfile says about running programs. Its
+	// environment is that of every program; the rest is for those who ask.
+	Config *dockerfile.Config `json:"config,omitempty"`
+	// OwnUsers says that /etc/passwd and /etc/group are the image's own.
+	OwnUsers bool `json:"own_users,omitempty"`
 	// Guest identifies the agent and runner inside. Those of another Brig are
 	// replaced before the image is used.
 	Guest   string    `json:"guest"`

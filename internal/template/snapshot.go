@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -23,6 +24,9 @@ const (
 	OneShot = "oneshot"
 	// Session has one that forks for each program and outlives them.
 	Session = "session"
+	// Code has the code interpreters that a session takes up, and nothing else: what
+	// is in memory is read at each restore.
+	Code = "code"
 )
 
 // Manifest is manifest.json of a snapshot: what it depends on and what it
@@ -31,8 +35,10 @@ type Manifest struct {
 	Version int         `json:"version"`
 	Key     SnapshotKey `json:"key"`
 	Files   []FileSum   `json:"files"`
-	BakedAt time.Time   `json:"baked_at"`
-	TookMS  int64       `json:"took_ms"`
+	// Kernels are the code interpreters that wait in it.
+	Kernels []api.KernelRef `json:"kernels,omitempty"`
+	BakedAt time.Time       `json:"baked_at"`
+	TookMS  int64           `json:"took_ms"`
 }
 
 // SnapshotKey is everything that a snapshot depends on: another value is
@@ -45,6 +51,7 @@ type SnapshotKey struct {
 	DriverKey string `json:"driver_key"` // the driver's build and the CPU's features
 	DiskBytes int64  `json:"disk_bytes"`
 	CPUs      int    `json:"cpus"` // that the guest sees
+	Kernels   string `json:"kernels,omitempty"`
 }
 
 // FileSum is one file of a snapshot.
@@ -80,6 +87,9 @@ func (c *Catalog) Snapshot(ctx context.Context, t Template, d driver.Driver, kin
 	key := SnapshotKey{
 		Image: t.Digest, Path: t.Root.Image, Kind: kind, Driver: d.Name(), DriverKey: keyer.SnapshotKey(),
 		DiskBytes: l.DiskBytes, CPUs: max(1, int(math.Ceil(l.CPUs))),
+	}
+	if kind == Code && c.opts.Kernel != nil {
+		key.Kernels = strings.Join(t.Kernels, ",")
 	}
 	dir := c.path("snapshots", key.dirName())
 	if c.useSnapshot(ctx, dir, key) == nil {
@@ -151,10 +161,11 @@ func (c *Catalog) bakeSnapshot(ctx context.Context, t Template, d driver.Driver,
 		return fileError("make a directory in", c.scratch, err)
 	}
 	defer os.RemoveAll(temp) // nothing is left of it after the rename
-	if err := c.bake(ctx, bakeSpec{t: t, d: d, l: l, kind: key.Kind, rec: rec}, temp); err != nil {
+	kernels, err := c.bake(ctx, bakeSpec{t: t, d: d, l: l, kind: key.Kind, rec: rec}, temp)
+	if err != nil {
 		return err
 	}
-	m := Manifest{Version: recordVersion, Key: key, BakedAt: time.Now().UTC(), TookMS: time.Since(start).Milliseconds()}
+	m := Manifest{Version: recordVersion, Key: key, Kernels: kernels, BakedAt: time.Now().UTC(), TookMS: time.Since(start).Milliseconds()}
 	if m.Files, err = sumFiles(ctx, temp); err != nil {
 		return err
 	}
@@ -171,6 +182,16 @@ func (c *Catalog) bakeSnapshot(ctx context.Context, t Template, d driver.Driver,
 	err = c.useSnapshot(ctx, dir, key) // held, so that the sweep spares it
 	c.sweep(ctx)
 	return err
+}
+
+// Kernels gives the code interpreters that wait in a snapshot's directory, which
+// Snapshot gave.
+func Kernels(dir string) []api.KernelRef {
+	var m Manifest
+	if dir == "" || readJSON(filepath.Join(dir, "manifest.json"), &m) != nil {
+		return nil
+	}
+	return m.Kernels
 }
 
 // sumFiles syncs and sums the files that a driver wrote.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -27,6 +28,9 @@ func (o BuildOptions) check(name string) error {
 	if name == HostName {
 		return api.Errorf(api.CodeInvalid, "cannot build the template host: because it is this host itself and always there").
 			WithFix("choose another name")
+	}
+	if err := o.checkKind(); err != nil {
+		return err
 	}
 	for _, p := range o.Packages {
 		if !regexp.MustCompile(`^[a-z0-9][a-z0-9+.:-]+$`).MatchString(p) {
@@ -52,16 +56,27 @@ func (o BuildOptions) check(name string) error {
 // request identifies what was asked for.
 func (o BuildOptions) request() string {
 	h := sha256.New()
-	for _, words := range [][]string{{o.From}, o.Packages, o.Warm, {o.Suite}, {o.Mirror}} {
+	for _, words := range [][]string{{o.From}, o.Packages, o.Warm, {o.Suite}, {o.Mirror}, {o.File, o.Context, o.Target, o.Recipe, o.WarmScript}, o.Pip, o.Npm} {
 		fmt.Fprintf(h, "%q\n", words)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Args)) {
+		fmt.Fprintf(h, "%q=%q\n", name, o.Args[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // source decides what a template is made from.
-func (c *Catalog) source(ctx context.Context, name string, o BuildOptions, progress func(string)) (source, error) {
-	if o.From == "" {
+func (c *Catalog) source(ctx context.Context, name string, o BuildOptions, emit func(BuildEvent)) (source, error) {
+	progress := func(line string) { emit(BuildEvent{Event: "progress", Text: line}) }
+	switch {
+	case o.File != "":
+		return c.fromDockerfile(ctx, o, emit)
+	case len(o.Pip) > 0 || len(o.Npm) > 0:
+		return c.fromRequirements(ctx, o, emit)
+	case o.From == "":
 		return c.fromRecipe(ctx, name, o, progress)
+	case isImage(ctx, o.From):
+		return c.fromImage(ctx, o, progress)
 	}
 	if st, err := os.Stat(o.From); o.From == "-" || (err == nil && strings.Contains(o.From, "/")) || (err == nil && !st.IsDir()) {
 		return fromFiles(o, progress)
@@ -73,7 +88,7 @@ func (c *Catalog) source(ctx context.Context, name string, o BuildOptions, progr
 	if err != nil {
 		return source{}, err
 	}
-	base.WarmModules = union(base.WarmModules, o.Warm)
+	base.WarmModules, base.WarmScript = union(base.WarmModules, o.Warm), or(o.WarmScript, base.WarmScript)
 	if len(o.Packages) == 0 {
 		progress("copying the template " + o.From)
 		if err := c.hold(c.imagePath(base.Digest)); err != nil {
@@ -99,7 +114,7 @@ func (c *Catalog) fromRecipe(ctx context.Context, name string, o BuildOptions, p
 	if err != nil {
 		return source{}, err
 	}
-	rec := Record{Packages: union(r.Packages, o.Packages), Drop: r.Drop, WarmModules: union(r.Warm, o.Warm)}
+	rec := Record{Packages: union(r.Packages, o.Packages), Drop: r.Drop, WarmModules: union(r.Warm, o.Warm), WarmScript: o.WarmScript, Kernels: r.Kernel}
 	return c.fromDebian(ctx, rec, o, progress)
 }
 
@@ -109,10 +124,10 @@ func fromFiles(o BuildOptions, progress func(string)) (source, error) {
 		return source{}, api.Errorf(api.CodeInvalid, "cannot add packages to %s: because it is a finished root filesystem", o.From).
 			WithFix("use --from python, or leave out --packages")
 	}
-	src := source{rec: Record{Source: o.From, WarmModules: o.Warm}}
+	src := source{rec: Record{Source: o.From, WarmModules: o.Warm, WarmScript: o.WarmScript}}
 	src.fill = func(ctx context.Context, w *image.Writer) error {
 		progress("reading " + o.From)
-		keep := keepAllBut([]string{"/dev/*", "/proc/*", "/sys/*"})
+		keep := keepAllBut(kernelFiles())
 		if o.From == "-" {
 			return w.AddTar(ctx, stdin(o), keep)
 		}

@@ -12,7 +12,7 @@ import (
 // one has taken its place: two versions of Brig may take turns on one host.
 const keepUnused = 24 * time.Hour
 
-// sweep removes images that no tag names and that no process uses, with their
+// sweep removes images that nothing refers to and that no process uses, with their
 // snapshots, and snapshots that nobody has used for a day. What cannot be
 // removed is left for the next time.
 func (c *Catalog) sweep(ctx context.Context) {
@@ -22,22 +22,17 @@ func (c *Catalog) sweep(ctx context.Context) {
 		return
 	}
 	defer unlock()
-	named := map[string]bool{}
-	names, err := c.names()
+	named, err := c.references(ctx)
 	if err != nil {
 		return
 	}
-	for _, name := range names {
-		var t tag
-		if readJSON(c.tagPath(name), &t) == nil {
-			named[t.Digest] = true
-		}
-	}
-	c.sweepImages(named)
+	c.sweepImages(named, false)
 	c.sweepSnapshots(named)
 }
 
-func (c *Catalog) sweepImages(named map[string]bool) {
+// sweepImages tells which images it removed, and what that freed.
+func (c *Catalog) sweepImages(named map[string]bool, dryRun bool) (digests []string, freed int64) {
+	digests = []string{}
 	images, _ := filepath.Glob(c.path("images", "*.erofs"))
 	for _, path := range images {
 		digest := "sha256:" + strings.TrimSuffix(filepath.Base(path), ".erofs")
@@ -48,11 +43,17 @@ func (c *Catalog) sweepImages(named map[string]bool) {
 		if !ok {
 			continue
 		}
-		for _, p := range []string{path, path + ".checked", c.recordPath(digest)} {
-			c.removed(p, os.RemoveAll(p))
+		if st, err := os.Stat(path); err == nil {
+			digests, freed = append(digests, digest), freed+st.Size()
+		}
+		if !dryRun {
+			for _, p := range []string{path, path + ".checked", c.recordPath(digest)} {
+				c.removed(p, os.RemoveAll(p))
+			}
 		}
 		unlock()
 	}
+	return digests, freed
 }
 
 func (c *Catalog) sweepSnapshots(named map[string]bool) {

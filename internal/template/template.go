@@ -8,7 +8,10 @@
 // want the same thing make it once.
 package template
 
-import "github.com/brigdev/brig/internal/driver"
+import (
+	"github.com/brigdev/brig/internal/dockerfile"
+	"github.com/brigdev/brig/internal/driver"
+)
 
 // Template is a root filesystem and what can run in it.
 type Template struct {
@@ -22,6 +25,12 @@ type Template struct {
 	Languages map[string]Language
 	// Warm says that the template can be baked into snapshots.
 	Warm bool
+	// Kernels are the languages whose code interpreter's kernel waits in the
+	// code snapshot.
+	Kernels []string
+	// Config is what the image or Dockerfile that it was made from says about
+	// running programs; nil without one.
+	Config *dockerfile.Config
 }
 
 // Language is how a template runs scripts of one language.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,4 +121,20 @@ func removeBuildDir(scratch, dir string) bool {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return false
+}
+
+// runTied runs a command that ends with us and leaves no process behind when its
+// context ends.
+func runTied(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = destroyTimeout
+	ended := make(chan error, 1)
+	go func() {
+		// The parent-death signal is bound to the thread that forks.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		ended <- cmd.Run()
+	}()
+	return <-ended
 }

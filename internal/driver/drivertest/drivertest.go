@@ -37,6 +37,9 @@ type Options struct {
 	// Snapshots says that boxes can be snapshotted and restored. If not, the
 	// suite checks that Create refuses a snapshot with CodeUnsupported.
 	Snapshots bool
+	// NoBoundary says that boxes share the host's kernel and names: they get no names
+	// of their own, and of a program's tree only its process group can be signalled.
+	NoBoundary bool
 	// NoRestore says that boxes of this Root cannot be restored, though the
 	// driver's others can.
 	NoRestore bool
@@ -47,8 +50,14 @@ type Options struct {
 // directory, which is /work. Texts are letters and digits.
 type Program struct {
 	Write, Content  string // make the file Write
+	PID             string // write the program's own process id to that file
+	Daemon          string // leave a daemon that shares nothing with the program; write its id
 	Print, Complain string // to stdout and stderr, without a newline
 	Cat             string // print the file Cat; it is an error if there is none
+	Alive           string // fail unless the process whose id is in that file runs
+	Stop            string // end it
+	Flood           bool   // print without end
+	Sizes           bool   // print the terminal's rows and columns, read a line, print them again
 	Echo            bool   // copy stdin to stdout
 	Hang            bool   // wait to be killed
 	Exit            int
@@ -61,9 +70,28 @@ func Shell(p Program) []string {
 	if p.Write != "" {
 		fmt.Fprintf(&b, "printf %%s '%s' > '%s'\n", p.Content, p.Write)
 	}
+	if p.PID != "" {
+		fmt.Fprintf(&b, "printf %%s $$ > '%s'\n", p.PID)
+	}
+	if p.Daemon != "" {
+		fmt.Fprintf(&b, "(setsid sh -c 'printf %%s $$ > %[1]s.new; mv %[1]s.new %[1]s; cd /; exec env -i sleep 1000' </dev/null >/dev/null 2>&1 &)\n", p.Daemon)
+		fmt.Fprintf(&b, "until [ -e '%s' ]; do sleep 0.01; done\n", p.Daemon)
+	}
 	fmt.Fprintf(&b, "printf %%s '%s'\nprintf %%s '%s' >&2\n", p.Print, p.Complain)
 	if p.Cat != "" {
 		fmt.Fprintf(&b, "cat '%s'\n", p.Cat)
+	}
+	if p.Alive != "" {
+		fmt.Fprintf(&b, "pid=$(cat '%s')\ncase $(cat \"/proc/$pid/stat\") in ''|*' Z '*) exit 1;; esac\n", p.Alive)
+	}
+	if p.Stop != "" {
+		fmt.Fprintf(&b, "kill \"$(cat '%s')\"\n", p.Stop)
+	}
+	if p.Flood {
+		b.WriteString("exec dd if=/dev/zero bs=64k 2>/dev/null\n")
+	}
+	if p.Sizes {
+		b.WriteString("stty size\nread x\nstty size\n")
 	}
 	if p.Echo {
 		b.WriteString("cat\n")
@@ -89,6 +117,14 @@ func Run(t *testing.T, d driver.Driver, opts Options) {
 		{"Exec", s.testExec},
 		{"Stdin", s.testStdin},
 		{"Files", s.testFiles},
+		{"Ranges", s.testRanges},
+		{"Changes", s.testChanges},
+		{"Programs", s.testPrograms},
+		{"Tree", s.testTree},
+		{"Terminal", s.testTerminal},
+		{"Freeze", s.testFreeze},
+		{"Names", s.testNames},
+		{"Reset", s.testReset},
 		{"DestroyEndsPrograms", s.testDestroyEndsPrograms},
 		{"DestroyWithoutCreate", s.testDestroyWithoutCreate},
 		{"DestroyByBareHandle", s.testDestroyByBareHandle},
@@ -137,7 +173,12 @@ type box struct {
 // create makes a box, which is destroyed at the end of the test.
 func (s *suite) create(t *testing.T, spec driver.BoxSpec) box {
 	t.Helper()
-	b, err := s.start(patient(t), spec)
+	return s.createAs(t, spec, guest.Identity{})
+}
+
+func (s *suite) createAs(t *testing.T, spec driver.BoxSpec, id guest.Identity) box {
+	t.Helper()
+	b, err := s.startAs(patient(t), spec, id)
 	if b.Box != nil {
 		t.Cleanup(func() { b.end(t) })
 	}
@@ -150,13 +191,17 @@ func (s *suite) create(t *testing.T, spec driver.BoxSpec) box {
 // start makes a box and greets its guest; for goroutines that must not fail the
 // test themselves.
 func (s *suite) start(ctx context.Context, spec driver.BoxSpec) (box, error) {
+	return s.startAs(ctx, spec, guest.Identity{})
+}
+
+func (s *suite) startAs(ctx context.Context, spec driver.BoxSpec, id guest.Identity) (box, error) {
 	b, err := s.d.Create(ctx, spec)
 	if err != nil {
 		return box{}, fmt.Errorf("create: %w", err)
 	}
 	var seed [64]byte
 	rand.Read(seed[:])
-	c, err := guest.Start(ctx, b.Channel(), seed, time.Now())
+	c, err := guest.Start(ctx, b.Channel(), seed, time.Now(), id)
 	if err != nil {
 		return box{Box: b}, fmt.Errorf("the guest does not answer: %w", err)
 	}

@@ -76,6 +76,7 @@ func (s *suite) testSnapshot(t *testing.T) {
 		t.Errorf("the box does not go on after its snapshot: %+v", out)
 	}
 	s.checkClones(t, dir)
+	s.checkAttach(t, b, snap)
 	if err := snap.Snapshot(patient(t), t.TempDir(), false); err != nil {
 		t.Fatal(err)
 	}

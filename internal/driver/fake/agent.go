@@ -2,13 +2,12 @@ package fake
 
 import (
 	"bufio"
+	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"syscall"
 
-	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/guest"
 )
@@ -23,28 +22,33 @@ type agent struct {
 	frame []byte
 	mute  bool
 
-	mu       sync.Mutex // guards what follows
-	programs map[uint32]*program
+	mu       sync.Mutex // guards what follows; the fields of outlets as well
+	change   *sync.Cond // of frozen and of any outlet
+	frozen   bool
+	programs map[int]*program // by pid
+	daemons  map[int]*program // what a program left behind, by pid
+	pids     int              // the last one that was given
+	hostname string
 	random   *rand.ChaCha8
 }
 
-type upload struct {
-	path string
-	mode uint32
-	data []byte
-}
-
 func newAgent(b *Box) *agent {
-	return &agent{
-		box: b, mute: b.fault.Mute,
-		puts: map[uint32]*upload{}, programs: map[uint32]*program{},
+	a := &agent{
+		box: b, mute: b.fault.Mute, hostname: b.spec.Hostname, pids: firstPID,
+		puts: map[uint32]*upload{}, programs: map[int]*program{}, daemons: map[int]*program{},
 		random: rand.NewChaCha8([32]byte{}),
 	}
+	a.change = sync.NewCond(&a.mu)
+	return a
 }
+
+// firstPID is the agent's own.
+const firstPID = 1
 
 // serve answers the host until the channel closes, which ends the box as it
 // ends a real one.
 func (a *agent) serve() {
+	defer context.AfterFunc(a.box.ctx, a.wake)()
 	r := bufio.NewReaderSize(a.box.inside, 4<<10)
 	var buf []byte
 	for {
@@ -58,20 +62,35 @@ func (a *agent) serve() {
 	}
 }
 
+// wake has everybody who waits look again.
+func (a *agent) wake() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.change.Broadcast()
+}
+
 func (a *agent) dispatch(f guest.Frame) {
 	switch f.Type {
 	case guest.TypeStart:
 		a.start(f)
 	case guest.TypePut, guest.TypeData, guest.TypeEnd:
 		a.put(f)
-	case guest.TypeGet:
+	case guest.TypeGet, guest.TypeRead:
 		a.get(f)
+	case guest.TypeStat:
+		a.stat(f)
 	case guest.TypeList:
 		a.list(f)
+	case guest.TypeMkdir, guest.TypeRemove, guest.TypeRename, guest.TypeSymlink:
+		a.alter(f)
 	case guest.TypeExec:
 		a.exec(f)
-	case guest.TypeStdin, guest.TypeStdinEOF, guest.TypeSignal:
+	case guest.TypeAttach:
+		a.attach(f)
+	case guest.TypeStdin, guest.TypeStdinEOF, guest.TypeSignal, guest.TypeResize, guest.TypeWindow:
 		a.toProgram(f)
+	case guest.TypeFreeze, guest.TypeThaw:
+		a.freeze(f)
 	case guest.TypePrime:
 		a.send(guest.TypeStarted, f.Stream, guest.Fields(nil).U32(1))
 	case guest.TypeReset:
@@ -84,18 +103,42 @@ func (a *agent) dispatch(f guest.Frame) {
 func (a *agent) start(f guest.Frame) {
 	r := guest.NewReader(f.Payload)
 	seed := r.Bytes()
-	if len(seed) < 32 {
+	r.U64() // the clock is the host's anyway
+	hostname, machineID := string(r.Bytes()), string(r.Bytes())
+	if r.Err != nil || len(seed) < 32 {
 		a.refuse(f.Stream, syscall.EBADMSG)
 		return
 	}
 	a.mu.Lock()
 	a.random.Seed([32]byte(seed[:32]))
+	if hostname != "" {
+		a.hostname = hostname
+	}
+	a.frozen = false
+	for _, p := range a.programs {
+		p.outlet.attached = false
+	}
+	a.change.Broadcast()
 	a.mu.Unlock()
+	if err := a.name(hostname, machineID); err != nil {
+		a.refuse(f.Stream, err)
+		return
+	}
+	a.resume()
 	if a.box.fault.Lie != "" {
 		a.lie(a.box.fault.Lie, f.Stream)
 		return
 	}
 	a.send(guest.TypeReady, f.Stream, guest.Fields(nil).U32(guest.Version).String("brig-fake-agent"))
+}
+
+// freeze handles FREEZE and THAW. Between them no program says anything: see say.
+func (a *agent) freeze(f guest.Frame) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.frozen = f.Type == guest.TypeFreeze
+	a.send(guest.TypeOK, f.Stream, nil)
+	a.change.Broadcast()
 }
 
 // draw gives 64 random bits, chosen by the seed of START.
@@ -141,71 +184,11 @@ func (a *agent) refuse(stream uint32, err error) {
 	a.send(guest.TypeErr, stream, guest.Fields(nil).U32(uint32(errno)).String(err.Error()))
 }
 
-func (a *agent) put(f guest.Frame) {
-	up := a.puts[f.Stream]
-	switch {
-	case f.Type == guest.TypePut:
-		r := guest.NewReader(f.Payload)
-		a.puts[f.Stream] = &upload{path: inside("", string(r.Bytes())), mode: r.U32()}
-	case up == nil:
-		// The host gave the stream up.
-	case f.Type == guest.TypeData:
-		if int64(len(up.data)+len(f.Payload)) <= a.box.limits.DiskBytes+1 {
-			up.data = append(up.data, f.Payload...)
-		}
-	default:
-		delete(a.puts, f.Stream)
-		err := a.box.state.files.put(up.path, &node{Kind: api.FileRegular, Mode: up.mode, Data: up.data})
-		if err != nil {
-			a.refuse(f.Stream, err)
-			return
-		}
-		a.send(guest.TypeOK, f.Stream, nil)
-	}
-}
-
-func (a *agent) get(f guest.Frame) {
-	r := guest.NewReader(f.Payload)
-	name, limit := inside("", string(r.Bytes())), r.U64()
-	n, err := a.box.state.files.regular(name)
-	if err == nil && uint64(n.size()) > limit {
-		err = syscall.EFBIG
-	}
+// answer is OK or ERR.
+func (a *agent) answer(stream uint32, err error) {
 	if err != nil {
-		a.refuse(f.Stream, err)
+		a.refuse(stream, err)
 		return
 	}
-	a.entry(f.Stream, "", n)
-	content := io.MultiReader(newReader(n.Data), zeros(n.size()-int64(len(n.Data))))
-	buf := make([]byte, min(guest.MaxData, n.size()+1))
-	for {
-		k, err := io.ReadFull(content, buf)
-		if k > 0 {
-			a.send(guest.TypeData, f.Stream, buf[:k])
-		}
-		if err != nil {
-			a.send(guest.TypeEnd, f.Stream, nil)
-			return
-		}
-	}
-}
-
-func (a *agent) list(f guest.Frame) {
-	r := guest.NewReader(f.Payload)
-	dir, limit := inside("", string(r.Bytes())), r.U32()
-	entries, err := a.box.state.files.list(dir, int(limit))
-	if err != nil {
-		a.refuse(f.Stream, err)
-		return
-	}
-	for _, e := range entries {
-		a.entry(f.Stream, e.name, e.node)
-	}
-	a.send(guest.TypeEnd, f.Stream, nil)
-}
-
-func (a *agent) entry(stream uint32, name string, n *node) {
-	kind := map[api.FileKind]byte{api.FileRegular: 'f', api.FileDir: 'd', api.FileSymlink: 'l', api.FileOther: 'o'}[n.Kind]
-	p := guest.Fields(nil).Bytes([]byte{kind}).U64(uint64(n.size())).U32(n.Mode).String(name)
-	a.send(guest.TypeEntry, stream, p)
+	a.send(guest.TypeOK, stream, nil)
 }

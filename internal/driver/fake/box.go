@@ -16,6 +16,7 @@ type Box struct {
 	limits api.Limits
 	fault  Fault
 	state  *state
+	agent  *agent
 	host   net.Conn // the host's end of the channel
 	inside net.Conn // the agent's end
 
@@ -30,7 +31,6 @@ type Box struct {
 	faulted bool          // Fault.Destroy was returned
 	paused  chan struct{} // non-nil while paused; closed by Resume
 	usage   driver.Usage
-	running int // programs
 }
 
 var (
@@ -50,8 +50,8 @@ func newBox(d *Driver, spec driver.BoxSpec, fault Fault, s *state) *Box {
 
 // start runs the agent, and the fault that ends the box in time.
 func (b *Box) start() {
-	a := newAgent(b)
-	b.work.Go(a.serve)
+	b.agent = newAgent(b)
+	b.work.Go(b.agent.serve)
 	if b.fault.DieAfter > 0 {
 		b.work.Go(func() {
 			if wait(b.ctx, b.fault.DieAfter) == nil {
@@ -156,15 +156,4 @@ func (b *Box) gate(ctx context.Context) {
 	case <-paused:
 	case <-ctx.Done():
 	}
-}
-
-// enter and leave count programs, so that a snapshot is only taken of a box
-// that is quiet.
-func (b *Box) enter() { b.count(1) }
-func (b *Box) leave() { b.count(-1) }
-
-func (b *Box) count(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.running += n
 }

@@ -128,6 +128,11 @@ func scriptOf(p drivertest.Program) []string {
 	if p.Write != "" {
 		fmt.Fprintf(&b, "write %s %s\n", p.Write, p.Content)
 	}
+	for verb, name := range map[string]string{"pid": p.PID, "daemon": p.Daemon} {
+		if name != "" {
+			fmt.Fprintf(&b, "%s %s\n", verb, name)
+		}
+	}
 	if p.Print != "" {
 		fmt.Fprintf(&b, "stdout $%q\n", p.Print)
 	}
@@ -137,8 +142,15 @@ func scriptOf(p drivertest.Program) []string {
 	if p.Cat != "" {
 		fmt.Fprintf(&b, "cat %s\n", p.Cat)
 	}
-	if p.Echo {
-		b.WriteString("cat\n")
+	for verb, name := range map[string]string{"alive": p.Alive, "stop": p.Stop} {
+		if name != "" {
+			fmt.Fprintf(&b, "%s %s\n", verb, name)
+		}
+	}
+	for verb, wanted := range map[string]bool{"flood": p.Flood, "sizes": p.Sizes, "cat": p.Echo} {
+		if wanted {
+			b.WriteString(verb + "\n")
+		}
 	}
 	if p.Hang {
 		b.WriteString("hang\n")

@@ -27,6 +27,7 @@
 //	env [NAME]                 print the environment, or one value of it
 //	random                     16 hex digits drawn from the seed of START
 //	hostname, mode             print the box's name; "warm" or "cold"
+//	sizes                      print the terminal's size, read, print it again
 //	write PATH TEXT            make a file; append adds to one
 //	copy SRC DST, rm PATH, mkdir PATH, symlink TARGET PATH, fifo PATH
 //	sparse PATH SIZE           a file of zeros that takes no space
@@ -36,6 +37,9 @@
 //	spin                       use processor time until killed
 //	mem SIZE                   hold so much memory; beyond the limit it is oom
 //	fork N                     have N processes more
+//	pid PATH                   write the program's process id
+//	daemon PATH                leave a process behind, and write its id
+//	alive PATH, stop PATH      is there a process of that id; end it
 //	true, false, exit N        end; the end of the script is exit 0
 //	signal N                   die by that signal
 //	oom [box]                  be killed for memory, alone or with the box
@@ -45,6 +49,8 @@
 //
 // An instruction that fails (no such file, disk full, too many processes) says
 // so on stderr and ends the program with exit code 1.
+//
+// A program that is in a snapshot starts its script again in the clone.
 //
 // # Faults
 //

@@ -78,6 +78,9 @@ func (d *Driver) Create(ctx context.Context, spec driver.BoxSpec) (driver.Box, e
 	if d.opts.Unavailable != "" {
 		return nil, api.Errorf(api.CodeUnavailable, "cannot make a box: because %s", d.opts.Unavailable).WithFix("choose another rung")
 	}
+	if spec.Link != nil {
+		return nil, api.Errorf(api.CodeUnsupported, "cannot give a box a network: because this one is only pretended").WithFix("leave egress out")
+	}
 	fault := d.nextFault(spec)
 	if err := wait(ctx, fault.Delay); err != nil {
 		return nil, api.Errorf(api.CodeCancelled, "cannot make a box: %w", err)

@@ -14,11 +14,12 @@ import (
 // program is one exec.
 type program struct {
 	a      *agent
-	id     uint32
+	pid    int
 	req    guest.ExecRequest
 	script string
 	found  bool // there is a script
 	warm   bool // in the warm interpreter
+	outlet outlet
 
 	ctx      context.Context // ended by a signal, a reset or the end of the box
 	kill     context.CancelCauseFunc
@@ -45,20 +46,42 @@ func (a *agent) exec(f guest.Frame) {
 		a.refuse(f.Stream, syscall.E2BIG)
 		return
 	}
-	p := &program{a: a, id: f.Stream, req: req, in: newInput(), tasks: 1, finished: make(chan struct{})}
-	if req.Flags&guest.ExecWarm != 0 {
-		if !a.takeWarm() {
-			a.refuse(f.Stream, syscall.ENODEV)
-			return
-		}
-		p.warm = true
+	warm := req.Flags&guest.ExecWarm != 0
+	if warm && !a.takeWarm() {
+		a.refuse(f.Stream, syscall.ENODEV)
+		return
 	}
+	a.mu.Lock()
+	a.pids++
+	pid, many := a.pids, len(a.programs) >= maxPrograms
+	a.mu.Unlock()
+	if many {
+		a.refuse(f.Stream, syscall.EBUSY)
+		return
+	}
+	p := a.newProgram(pid, req, warm)
+	p.outlet = outlet{stream: f.Stream, attached: true, credit: guest.OutputWindow}
+	if req.Flags&guest.ExecWarmStart == 0 {
+		a.send(guest.TypeStarted, f.Stream, guest.Fields(nil).U32(uint32(pid)))
+	}
+	a.begin(p)
+}
+
+// maxPrograms is how many may run at a time, as in the real agent.
+const maxPrograms = 128
+
+func (a *agent) newProgram(pid int, req guest.ExecRequest, warm bool) *program {
+	p := &program{a: a, pid: pid, req: req, warm: warm, in: newInput(), tasks: 1, finished: make(chan struct{})}
 	p.script, p.found = p.find()
 	p.ctx, p.kill = context.WithCancelCause(a.box.ctx)
+	return p
+}
+
+// begin runs a program on a goroutine of its own.
+func (a *agent) begin(p *program) {
 	a.mu.Lock()
-	a.programs[p.id] = p
+	a.programs[p.pid] = p
 	a.mu.Unlock()
-	a.box.enter()
 	a.box.work.Go(p.run)
 }
 
@@ -71,16 +94,16 @@ func (a *agent) takeWarm() bool {
 	return ready
 }
 
-// run runs a program from STARTED to EXIT.
+// run runs a program to its EXIT.
 func (p *program) run() {
 	defer close(p.finished)
 	defer p.kill(nil)
 	defer context.AfterFunc(p.ctx, p.in.close)()
+	defer context.AfterFunc(p.ctx, p.a.wake)()
 	if p.req.Flags&guest.ExecWarmStart != 0 {
 		p.warmUp()
 		return
 	}
-	p.a.send(guest.TypeStarted, p.id, guest.Fields(nil).U32(p.id+2))
 	p.exit(p.execute())
 }
 
@@ -97,20 +120,21 @@ func (p *program) warmUp() {
 	b.mu.Lock()
 	b.state.warm = warmth{Ready: true, Forks: p.req.Flags&guest.ExecFork != 0}
 	b.mu.Unlock()
+	stream := p.stream()
 	p.retire()
-	p.a.send(guest.TypeStarted, p.id, guest.Fields(nil).U32(p.id+2))
+	p.a.send(guest.TypeStarted, stream, guest.Fields(nil).U32(uint32(p.pid)))
 }
 
 // retire forgets the program: what the host still sends it is dropped. It comes
 // before the last frame, because the host may act on that at once.
 func (p *program) retire() {
-	p.a.box.leave()
 	p.a.mu.Lock()
 	defer p.a.mu.Unlock()
-	delete(p.a.programs, p.id)
+	delete(p.a.programs, p.pid)
 }
 
 func (p *program) exit(st status) {
+	stream, listens := p.last()
 	p.retire()
 	b := p.a.box
 	b.mu.Lock()
@@ -126,14 +150,15 @@ func (p *program) exit(st status) {
 		InodePeak: uint64(nodes), InodeLimit: maxNodes,
 		TasksPeak: p.tasks,
 	}
-	p.a.send(guest.TypeExit, p.id, report.Encode())
+	if listens {
+		p.a.send(guest.TypeExit, stream, report.Encode())
+	}
 }
 
 // toProgram passes a frame on to the program whose stream it is.
 func (a *agent) toProgram(f guest.Frame) {
-	a.mu.Lock()
-	p := a.programs[f.Stream]
-	a.mu.Unlock()
+	p := a.programOf(f.Stream)
+	r := guest.NewReader(f.Payload)
 	switch {
 	case p == nil:
 		// It has just ended.
@@ -141,10 +166,14 @@ func (a *agent) toProgram(f guest.Frame) {
 		p.in.add(f.Payload)
 	case f.Type == guest.TypeStdinEOF:
 		p.in.close()
+	case f.Type == guest.TypeWindow:
+		p.allow(int(r.U32()))
+	case f.Type == guest.TypeResize:
+		p.resize(r.U32(), r.U32())
 	default:
-		r := guest.NewReader(f.Payload)
-		if sig := r.U32(); sig > 0 && sig < 65 {
-			p.kill(signalled(syscall.Signal(sig)))
+		sig, tree := r.U32(), r.U32()
+		if sig > 0 && sig < 65 {
+			a.signal(p, syscall.Signal(sig), tree == 1)
 		}
 	}
 }
@@ -158,6 +187,7 @@ func (a *agent) reset(f guest.Frame) {
 		dying = append(dying, p)
 		p.kill(signalled(syscall.SIGKILL))
 	}
+	clear(a.daemons)
 	a.mu.Unlock()
 	stream := f.Stream
 	a.box.work.Go(func() {
@@ -206,6 +236,13 @@ func (in *input) close() {
 	defer in.mu.Unlock()
 	in.closed = true
 	in.more.Broadcast()
+}
+
+// room is how much more input it takes.
+func (in *input) room() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return guest.InitialWindow - len(in.data)
 }
 
 // take waits for input and takes all that is there; io.EOF at its end.

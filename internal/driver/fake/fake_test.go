@@ -20,7 +20,7 @@ func open(t *testing.T, d *Driver, spec driver.BoxSpec) (driver.Box, *guest.Clie
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := guest.Start(t.Context(), b.Channel(), [64]byte{1: 7}, time.Now())
+	c, err := guest.Start(t.Context(), b.Channel(), [64]byte{1: 7}, time.Now(), guest.Identity{})
 	if err != nil {
 		t.Fatal(err)
 	}

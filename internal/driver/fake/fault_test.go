@@ -76,7 +76,7 @@ func TestMuteGuest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now(), guest.Identity{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	if err := b.Destroy(t.Context()); err != nil {
@@ -111,7 +111,7 @@ func TestBoxesThatDie(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Destroy(t.Context())
-			if c, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now()); err == nil {
+			if c, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now(), guest.Identity{}); err == nil {
 				defer c.Close()
 				if _, err := c.Exec(t.Context(), sh(tt.do), guest.Streams{}); !errors.Is(err, io.EOF) {
 					t.Errorf("exec: %v", err)
@@ -134,7 +134,7 @@ func TestLies(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Destroy(t.Context())
-			if _, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now()); !errors.As(err, &bad) {
+			if _, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now(), guest.Identity{}); !errors.As(err, &bad) {
 				t.Errorf("start: %v", err)
 			}
 			_, c := open(t, New(Options{}), driver.BoxSpec{ID: "b"})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/brigdev/brig/api"
 )
@@ -22,9 +23,12 @@ type node struct {
 	Data   []byte       `json:"data,omitempty"`
 	Length int64        `json:"length,omitempty"`
 	Target string       `json:"target,omitempty"`
+	// ModTime is when it was put here, in Unix nanoseconds; 0 for what a box begins
+	// with.
+	ModTime int64 `json:"mtime,omitempty"`
 }
 
-func (n *node) size() int64 { return max(n.Length, int64(len(n.Data))) }
+func (n *node) size() int64 { return max(n.Length, int64(len(n.Data)), int64(len(n.Target))) }
 
 // files is a box's filesystem: clean absolute paths and what they name. Nodes
 // are never changed once they are in it, only replaced.
@@ -73,8 +77,13 @@ func (f *files) copyAll() map[string]*node {
 
 // put makes or replaces a name, its parents made. Directories are not replaced.
 func (f *files) put(name string, n *node) error {
+	n.ModTime = time.Now().UnixNano()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.place(name, n)
+}
+
+func (f *files) place(name string, n *node) error {
 	old := f.nodes[name]
 	if old != nil && old.Kind == api.FileDir {
 		return syscall.EISDIR
@@ -169,19 +178,74 @@ func (f *files) list(dir string, limit int) ([]entry, error) {
 	return all[:min(limit, len(all))], nil
 }
 
-// remove takes a name away, with everything below it.
-func (f *files) remove(name string) error {
+// mkdir makes a directory and its parents; one that exists is fine.
+func (f *files) mkdir(name string, mode uint32) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old := f.nodes[name]; old != nil {
+		if old.Kind != api.FileDir {
+			return syscall.EEXIST
+		}
+		return nil
+	}
+	return f.place(name, &node{Kind: api.FileDir, Mode: mode, ModTime: time.Now().UnixNano()})
+}
+
+// below says whether other is in the tree of name.
+func below(name, other string) bool {
+	return strings.HasPrefix(other, strings.TrimSuffix(name, "/")+"/")
+}
+
+// remove takes a name away, with everything below it only if recursive.
+func (f *files) remove(name string, recursive bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.nodes[name] == nil {
 		return syscall.ENOENT
 	}
+	for other := range f.nodes {
+		if below(name, other) && !recursive {
+			return syscall.ENOTEMPTY
+		}
+	}
 	for other, n := range f.nodes {
-		if other == name || strings.HasPrefix(other, strings.TrimSuffix(name, "/")+"/") {
+		if other == name || below(name, other) {
 			f.bytes -= int64(len(n.Data))
 			delete(f.nodes, other)
 		}
 	}
+	return nil
+}
+
+// rename moves a name with everything below it, over a file that is in its way.
+func (f *files) rename(from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, old, parent := f.nodes[from], f.nodes[to], f.nodes[path.Dir(to)]
+	switch {
+	case n == nil || parent == nil:
+		return syscall.ENOENT
+	case parent.Kind != api.FileDir:
+		return syscall.ENOTDIR
+	case from == to:
+		return nil
+	case below(from, to):
+		return syscall.EINVAL
+	case old != nil && old.Kind == api.FileDir:
+		return syscall.EISDIR
+	case old != nil && n.Kind == api.FileDir:
+		return syscall.ENOTDIR
+	case old != nil:
+		f.bytes -= int64(len(old.Data))
+	}
+	moved := map[string]*node{}
+	for other, n := range f.nodes {
+		if other == from || below(from, other) {
+			moved[to+other[len(from):]] = n
+			delete(f.nodes, other)
+		}
+	}
+	maps.Copy(f.nodes, moved)
 	return nil
 }
 

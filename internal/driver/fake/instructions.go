@@ -21,9 +21,9 @@ func (p *program) change(verb, rest string) error {
 	name, second := inside(p.req.Cwd, first), strings.TrimSpace(second)
 	switch verb {
 	case "rm":
-		return fs.remove(name)
+		return fs.remove(name, true)
 	case "mkdir":
-		return p.mkdir(name)
+		return fs.mkdir(name, 0o755)
 	case "symlink":
 		return p.make(inside(p.req.Cwd, second), &node{Kind: api.FileSymlink, Mode: 0o777, Target: first})
 	case "fifo":
@@ -56,15 +56,6 @@ func (p *program) make(name string, n *node) error {
 		p.a.box.charge(func(u *driver.Usage) { u.DiskRefused++ })
 	}
 	return err
-}
-
-// mkdir makes a directory by making, and removing, a file in it.
-func (p *program) mkdir(name string) error {
-	probe := name + "/.mkdir"
-	if err := p.make(probe, &node{Kind: api.FileRegular}); err != nil {
-		return err
-	}
-	return p.a.box.state.files.remove(probe)
 }
 
 // zeros makes a file of zeros; one that is larger than the disk is refused
@@ -111,6 +102,19 @@ func (p *program) use(verb, rest string) error {
 			return err
 		}
 		return p.fork(n)
+	case "pid", "daemon":
+		pid := p.pid
+		if verb == "daemon" {
+			pid = p.a.daemon(p)
+		}
+		return p.make(inside(p.req.Cwd, rest), &node{Kind: api.FileRegular, Mode: 0o644, Data: []byte(strconv.Itoa(pid))})
+	case "alive", "stop":
+		n, err := p.a.box.state.files.regular(inside(p.req.Cwd, rest))
+		if err != nil {
+			return err
+		}
+		pid, _ := strconv.Atoi(string(n.Data))
+		return p.a.find(pid, verb == "stop")
 	}
 	return nil
 }

@@ -75,19 +75,19 @@ func asStatus(cause error) status {
 }
 
 func known(verb string) bool {
-	return slices.Contains(strings.Fields(`stdout stderr echo cat flood env random hostname mode
+	return slices.Contains(strings.Fields(`stdout stderr echo cat flood env random hostname mode sizes
 		write append copy rm mkdir symlink fifo sparse fill
-		sleep hang cpu spin mem fork true false exit signal oom die mute lie`), verb)
+		sleep hang cpu spin mem fork pid daemon alive stop true false exit signal oom die mute lie`), verb)
 }
 
 // step runs one instruction. A status as the error ends the program so.
 func (p *program) step(verb, rest string) error {
 	switch verb {
-	case "stdout", "echo", "stderr", "cat", "flood", "env", "random", "hostname", "mode":
+	case "stdout", "echo", "stderr", "cat", "flood", "env", "random", "hostname", "mode", "sizes":
 		return p.print(verb, rest)
 	case "write", "append", "copy", "rm", "mkdir", "symlink", "fifo", "sparse", "fill":
 		return p.change(verb, rest)
-	case "sleep", "hang", "cpu", "spin", "mem", "fork":
+	case "sleep", "hang", "cpu", "spin", "mem", "fork", "pid", "daemon", "alive", "stop":
 		return p.use(verb, rest)
 	}
 	return p.end(verb, rest)
@@ -116,7 +116,13 @@ func (p *program) print(verb, rest string) error {
 	case "random":
 		p.stdout(fmt.Sprintf("%016x\n", p.a.draw()))
 	case "hostname":
-		p.stdout(p.a.box.spec.Hostname + "\n")
+		p.stdout(p.a.host() + "\n")
+	case "sizes":
+		p.stdout(p.size())
+		if b, err := p.in.take(); err == nil {
+			p.echo(b)
+			p.stdout(p.size())
+		}
 	case "mode":
 		p.stdout(map[bool]string{true: "warm\n", false: "cold\n"}[p.warm])
 	}
@@ -152,7 +158,7 @@ func (p *program) end(verb, rest string) error {
 	case "mute":
 		p.a.silence()
 	case "lie":
-		p.a.lie(Lie(rest), p.id)
+		p.a.lie(Lie(rest), p.stream())
 	}
 	return nil
 }
@@ -161,9 +167,11 @@ func (p *program) stdout(s string) { p.output(guest.TypeStdout, s) }
 func (p *program) stderr(s string) { p.output(guest.TypeStderr, s) }
 
 func (p *program) output(t guest.Type, s string) {
+	if p.terminal() {
+		t, s = guest.TypeStdout, strings.ReplaceAll(s, "\n", "\r\n")
+	}
 	for len(s) > 0 && p.ctx.Err() == nil {
-		n := min(len(s), guest.MaxData)
-		p.a.send(t, p.id, []byte(s[:n]))
+		n := p.say(t, s)
 		s = s[n:]
 	}
 }
@@ -194,9 +202,17 @@ func (p *program) echoInput() error {
 		if err != nil {
 			return nil
 		}
+		p.echo(b)
 		p.stdout(string(b))
-		p.a.send(guest.TypeWindow, p.id, guest.Fields(nil).U32(uint32(len(b))))
 	}
+}
+
+// echo makes room for as much input again. A terminal shows what was typed.
+func (p *program) echo(b []byte) {
+	if p.terminal() {
+		p.stdout(string(b))
+	}
+	p.grant(len(b))
 }
 
 func (p *program) environment(name string) string {

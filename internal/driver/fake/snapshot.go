@@ -8,6 +8,7 @@ import (
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/guest"
 )
 
 // snapshotFile is the one file of a snapshot.
@@ -15,8 +16,16 @@ const snapshotFile = "box.json"
 
 // state is what a snapshot keeps: a box's memory.
 type state struct {
-	files *files
-	warm  warmth
+	files    *files
+	warm     warmth
+	programs []frozen // that the clone starts again
+}
+
+// frozen is a program in a snapshot.
+type frozen struct {
+	PID  int               `json:"pid"`
+	Req  guest.ExecRequest `json:"request"`
+	Warm bool              `json:"warm,omitempty"`
 }
 
 // warmth is the state of the warm interpreter.
@@ -30,20 +39,23 @@ type snapshot struct {
 	Version int              `json:"version"`
 	Warm    warmth           `json:"warm"`
 	Files   map[string]*node `json:"files"`
+	// Programs are those that ran, by pid.
+	Programs []frozen `json:"programs,omitempty"`
 }
 
 // Snapshot implements driver.Snapshotter.
 func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error {
 	b.mu.Lock()
-	quiet, warm := b.running == 0 && !b.ended, b.state.warm
+	ended, warm := b.ended, b.state.warm
 	b.mu.Unlock()
-	if !quiet {
-		return api.Errorf(api.CodeConflict, "cannot snapshot box %s: because it is not quiet", b.spec.ID).WithFix("wait for its programs to end")
+	programs, quiet := b.agent.still()
+	if ended || !quiet {
+		return api.Errorf(api.CodeConflict, "cannot snapshot box %s: because it is not quiet", b.spec.ID).WithFix("freeze its guest")
 	}
 	if err := ctx.Err(); err != nil {
 		return api.Errorf(api.CodeCancelled, "cannot snapshot box %s: %w", b.spec.ID, err)
 	}
-	data, err := json.Marshal(snapshot{Version: 1, Warm: warm, Files: b.state.files.copyAll()})
+	data, err := json.Marshal(snapshot{Version: 1, Warm: warm, Files: b.state.files.copyAll(), Programs: programs})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, snapshotFile), data, 0o600)
 	}
@@ -71,5 +83,5 @@ func loadState(spec driver.BoxSpec) (*state, error) {
 	}
 	f := newFiles()
 	f.load(s.Files)
-	return &state{files: f, warm: s.Warm}, nil
+	return &state{files: f, warm: s.Warm, programs: s.Programs}, nil
 }

@@ -171,7 +171,7 @@ func (b *Box) run(ctx context.Context) error {
 	}
 	defer c.close()
 	restore := b.spec.Snapshot != ""
-	if err := c.setNetwork(restore); err != nil {
+	if err := c.setNetwork(b.spec.Link, restore); err != nil {
 		return err
 	}
 	if restore {
@@ -183,12 +183,21 @@ func (b *Box) run(ctx context.Context) error {
 		return err
 	}
 	// The processor limit is the program's: starting the box was our own work.
-	if b.group != nil && b.spec.Limits.CPUs > 0 {
-		if err := b.group.SetCPUs(b.spec.Limits.CPUs); err != nil {
-			return fmt.Errorf("cannot limit the processor: %w", err)
-		}
+	if err := b.limitCPUs(b.spec.Limits.CPUs); err != nil {
+		return err
 	}
 	b.d.memory.add(b)
+	return nil
+}
+
+// limitCPUs limits processor time from now on, if there is to be a limit.
+func (b *Box) limitCPUs(cpus float64) error {
+	if b.group == nil || b.spec.Limits.CPUs == 0 {
+		return nil
+	}
+	if err := b.group.SetCPUs(cpus); err != nil {
+		return fmt.Errorf("cannot limit the processor: %w", err)
+	}
 	return nil
 }
 

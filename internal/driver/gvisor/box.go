@@ -31,6 +31,7 @@ type Box struct {
 	evidencePage []byte
 	logFile      *os.File
 	disk         *os.File // what the guest writes; nil when that is in memory
+	filler       []byte   // a page of what PrepareSnapshot wrote
 
 	done      chan struct{}
 	destroy   sync.Once
@@ -49,8 +50,10 @@ var (
 	_ driver.Usager      = (*Box)(nil)
 	_ driver.Snapshotter = (*Box)(nil)
 	_ driver.Pauser      = (*Box)(nil)
+	_ driver.UpperTarer  = (*Box)(nil)
 
-	_ driver.Foregrounder = (*Box)(nil)
+	_ driver.Foregrounder     = (*Box)(nil)
+	_ driver.SnapshotPreparer = (*Box)(nil)
 )
 
 func newBox(d *Driver, spec driver.BoxSpec) *Box {
@@ -166,15 +169,10 @@ func (b *Box) Usage() (driver.Usage, error) {
 	return u, nil
 }
 
-// Snapshot implements driver.Snapshotter. The sentry always goes on afterwards:
-// one that ends by itself may be gone before its answer is out.
-func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error {
-	err := b.control(ctx, func(c *client) error { return c.save(dir) })
-	if !keepRunning {
-		b.kill()
-		<-b.done
-	}
-	return err
+// TarUpper implements driver.UpperTarer. The sentry reads each file into its own
+// memory first: one that does not fit ends the box.
+func (b *Box) TarUpper(ctx context.Context, to *os.File) error {
+	return b.control(ctx, func(c *client) error { return c.tarUpper(b.spec.ID, to) })
 }
 
 // Foreground implements driver.Foregrounder.

@@ -3,15 +3,18 @@ package gvisor
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/brigdev/brig/internal/driver"
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/sentry/control"
 	"gvisor.dev/gvisor/pkg/unet"
 	"gvisor.dev/gvisor/pkg/urpc"
 	"gvisor.dev/gvisor/runsc/boot"
+	"gvisor.dev/gvisor/runsc/config"
 )
 
 // controlSocket makes the socket that the sentry will serve: bound, not
@@ -82,33 +85,38 @@ func (c *client) call(method string, arg, result any) error {
 	return nil
 }
 
-// setNetwork gives the box its loopback and nothing else. It has to be the
-// first call.
-func (c *client) setNetwork(restore bool) error {
-	return c.call(boot.ContMgrSetNetworkArgs, &boot.CreateLinksAndRoutesArgs{
+// setNetwork gives the box its loopback, and link if there is one. It has to be
+// the first call.
+func (c *client) setNetwork(link *driver.Link, restore bool) error {
+	args := boot.CreateLinksAndRoutesArgs{
 		LoopbackLinks: []boot.LoopbackLink{boot.DefaultLoopbackLink},
 		IsRestore:     restore,
-	}, nil)
+	}
+	if link != nil {
+		addLink(&args, link)
+	}
+	return c.call(boot.ContMgrSetNetworkArgs, &args, nil)
+}
+
+func addLink(args *boot.CreateLinksAndRoutesArgs, link *driver.Link) {
+	const name = "eth0"
+	subnet := link.Addr.Masked()
+	args.FilePayload = urpc.FilePayload{Files: []*os.File{link.File}}
+	args.FDBasedLinks = []boot.FDBasedLink{{
+		Name: name, MTU: link.MTU, LinkAddress: link.MAC, NumChannels: 1, ProcessorsPerChannel: 1, QDisc: config.QDiscNone,
+		Addresses: []boot.IPWithPrefix{{Address: link.Addr.Addr().AsSlice(), PrefixLen: link.Addr.Bits()}},
+		Routes:    []boot.Route{{Destination: ipNet(subnet)}},
+	}}
+	everywhere := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	args.Defaultv4Gateway = boot.DefaultRoute{Name: name, Route: boot.Route{Destination: ipNet(everywhere), Gateway: link.Gateway.AsSlice()}}
+}
+
+func ipNet(p netip.Prefix) net.IPNet {
+	return net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func (c *client) start(id string) error {
 	return c.call(boot.ContMgrRootContainerStart, &id, nil)
-}
-
-// snapshotFiles in the order that the sentry wants them.
-var snapshotFiles = []string{"checkpoint.img", "pages_meta.img", "pages.img"}
-
-func openSnapshot(dir string, flag int) ([]*os.File, error) {
-	var files []*os.File
-	for _, name := range snapshotFiles {
-		f, err := os.OpenFile(filepath.Join(dir, name), flag, 0o600)
-		if err != nil {
-			closeAll(files)
-			return nil, err
-		}
-		files = append(files, f)
-	}
-	return files, nil
 }
 
 func closeAll(files []*os.File) {
@@ -130,12 +138,7 @@ func (c *client) restore(dir string) error {
 }
 
 // save writes a snapshot; the box is paused meanwhile.
-func (c *client) save(dir string) error {
-	files, err := openSnapshot(dir, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return fmt.Errorf("cannot make the snapshot's files: %w", err)
-	}
-	defer closeAll(files)
+func (c *client) save(files []*os.File) error {
 	return c.call(boot.ContMgrCheckpoint, &control.SaveOpts{
 		FilePayload:                    urpc.FilePayload{Files: files},
 		HavePagesFile:                  true,
@@ -143,6 +146,11 @@ func (c *client) save(dir string) error {
 		AppMFExcludeCommittedZeroPages: true,
 		Metadata:                       map[string]string{"compression": "none"},
 	}, nil)
+}
+
+// tarUpper writes what the guest changed in its root filesystem.
+func (c *client) tarUpper(id string, to *os.File) error {
+	return c.call(boot.FsTarRootfsUpperLayer, &control.TarRootfsUpperLayerOpts{ContainerID: id, FilePayload: urpc.FilePayload{Files: []*os.File{to}}}, nil)
 }
 
 // channelPair makes the connection to the guest agent: our end, and the file

@@ -101,7 +101,7 @@ func smallRoot(t *testing.T) driver.RootFS {
 	t.Helper()
 	contents := skeleton()
 	seen := map[string]bool{}
-	for _, tool := range []string{"sh", "cat", "sleep", "true", "ls", "dd", "id", "mkdir"} {
+	for _, tool := range []string{"sh", "cat", "sleep", "true", "ls", "dd", "id", "mkdir", "mv", "env", "setsid", "stty"} {
 		path, err := exec.LookPath(tool)
 		if err != nil {
 			t.Skipf("this host has no %s", tool)
@@ -120,7 +120,7 @@ func smallRoot(t *testing.T) driver.RootFS {
 func skeleton() []image.Content {
 	return []image.Content{
 		{Entry: image.Entry{Path: ".brig/agent", Kind: image.File, Mode: 0o755}, Data: agent.Binary()},
-		place("proc"),
+		place("proc"), place("etc"),
 		// Not empty, else the sentry mounts a tmpfs without a limit there.
 		{Entry: image.Entry{Path: "tmp", Kind: image.Dir, Mode: 0o1777}},
 		{Entry: image.Entry{Path: "tmp/.brig", Kind: image.File, Mode: 0o444}},

@@ -53,7 +53,7 @@ func (d *Driver) tryGuest(ctx context.Context) error {
 		return err
 	}
 	defer b.Destroy(context.WithoutCancel(ctx))
-	c, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now())
+	c, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now(), guest.Identity{})
 	if err != nil {
 		return err
 	}

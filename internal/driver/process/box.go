@@ -41,6 +41,9 @@ func (d *Driver) Create(ctx context.Context, spec driver.BoxSpec) (driver.Box, e
 	if spec.Snapshot != "" {
 		return nil, api.Errorf(api.CodeUnsupported, "cannot restore a snapshot: because plain processes have none").WithFix("use a cold start, or --isolation gvisor")
 	}
+	if spec.Link != nil {
+		return nil, api.Errorf(api.CodeUnsupported, "cannot give a box a network of its own: because plain processes have the host's").WithFix("leave egress out, or use --isolation gvisor")
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, api.Errorf(api.CodeCancelled, "cannot make a box: %w", err)
 	}

@@ -90,7 +90,7 @@ func (d *Driver) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now())
+	c, err := guest.Start(ctx, b.Channel(), [64]byte{}, time.Now(), guest.Identity{})
 	if err == nil {
 		err = c.Close()
 	}

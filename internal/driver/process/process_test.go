@@ -48,7 +48,7 @@ func newDriver(t *testing.T, dir string) *Driver {
 }
 
 func TestContract(t *testing.T) {
-	drivertest.Run(t, newDriver(t, t.TempDir()), drivertest.Options{Program: drivertest.Shell})
+	drivertest.Run(t, newDriver(t, t.TempDir()), drivertest.Options{Program: drivertest.Shell, NoBoundary: true})
 }
 
 // open makes a box, with its guest greeted.
@@ -58,7 +58,7 @@ func open(t *testing.T, d *Driver, spec driver.BoxSpec) (driver.Box, *guest.Clie
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now())
+	c, err := guest.Start(t.Context(), b.Channel(), [64]byte{}, time.Now(), guest.Identity{})
 	t.Cleanup(func() {
 		if err := b.Destroy(context.Background()); err != nil {
 			t.Error(err)
@@ -267,7 +267,7 @@ func crash(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	c, err := guest.Start(context.Background(), b.Channel(), [64]byte{}, time.Now())
+	c, err := guest.Start(context.Background(), b.Channel(), [64]byte{}, time.Now(), guest.Identity{})
 	if err != nil {
 		panic(err)
 	}

@@ -53,6 +53,13 @@ type Programs struct {
 	FillDisk  []string // write to a file in /work, for ever, and fail when that is refused
 	Leave     []string // write "left" and no newline to /work/left.txt
 	Link      []string // make /work/link a symbolic link to /work/left.txt
+
+	// For sessions.
+	Daemon   []string // leave a process behind, its id in /work/daemon.pid, and do nothing, for ever
+	Alive    []string // exit 0 if that process runs
+	Hostname []string // print the host name and a newline
+	Sizes    []string // print the terminal's rows and columns, read a line, print them again
+	WhoAmI   []string // print the user's number and a newline
 }
 
 // Shell is for sandboxes that have a shell and the usual tools.
@@ -72,6 +79,12 @@ func Shell() Programs {
 		FillDisk:  sh("cat /dev/zero > full"),
 		Leave:     sh("printf left > left.txt"),
 		Link:      sh("ln -s left.txt link"),
+		Daemon: sh("(setsid sh -c 'echo $$ > daemon.tmp; mv daemon.tmp daemon.pid; exec sleep 1000000' > daemon.log 2>&1 < /dev/null &)" +
+			"; exec sleep 1000000"),
+		Alive:    sh(`kill -0 "$(cat daemon.pid)"`),
+		Hostname: []string{"cat", "/proc/sys/kernel/hostname"},
+		Sizes:    sh("stty size; read -r line; stty size"),
+		WhoAmI:   []string{"id", "-u"},
 	}
 }
 
@@ -92,6 +105,10 @@ func Fake() Programs {
 		FillDisk:  sh("fill full 1TiB"),
 		Leave:     sh("write left.txt left"),
 		Link:      sh("symlink left.txt link"),
+		Daemon:    sh("daemon daemon.pid\nhang"),
+		Alive:     sh("alive daemon.pid"),
+		Hostname:  []string{"hostname"},
+		Sizes:     []string{"sizes"},
 	}
 }
 
@@ -123,6 +140,24 @@ func Run(t *testing.T, s Subject) {
 		{"Concurrent", (*suite).testConcurrent},
 		{"BadCreate", (*suite).testBadCreate},
 		{"Close", (*suite).testClose},
+		{"SessionInfo", (*suite).testSessionInfo},
+		{"SessionEnvironment", (*suite).testSessionEnvironment},
+		{"SessionBadCreate", (*suite).testSessionBadCreate},
+		{"SessionConcurrent", (*suite).testSessionConcurrent},
+		{"SessionLimits", (*suite).testSessionLimits},
+		{"SessionOutputLimit", (*suite).testSessionOutputLimit},
+		{"SessionKillsAll", (*suite).testSessionKillsAll},
+		{"SessionStreamsFail", (*suite).testSessionStreamsFail},
+		{"SessionProcess", (*suite).testSessionProcess},
+		{"SessionTerminal", (*suite).testSessionTerminal},
+		{"SessionNames", (*suite).testSessionNames},
+		{"SessionDeadline", (*suite).testSessionDeadline},
+		{"Pause", (*suite).testPause},
+		{"PauseAndTime", (*suite).testPauseAndTime},
+		{"Snapshot", (*suite).testSnapshot},
+		{"SnapshotGenerations", (*suite).testSnapshotGenerations},
+		{"SnapshotAmidExecs", (*suite).testSnapshotAmidExecs},
+		{"SnapshotAndEnd", (*suite).testSnapshotAndEnd},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := &suite{Subject: s, host: s.New(t)}

@@ -3,6 +3,7 @@ package hosttest
 import (
 	"bytes"
 	"context"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -171,7 +172,7 @@ func (s *suite) testInfo(t *testing.T) {
 		t.Errorf("the deadline is %s after creation", got)
 	}
 	list := s.host.List()
-	if len(list) != 1 || list[0] != info {
+	if len(list) != 1 || !reflect.DeepEqual(list[0], info) {
 		t.Errorf("list %+v", list)
 	}
 }

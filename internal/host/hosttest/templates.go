@@ -77,7 +77,7 @@ func bake(ctx context.Context, d driver.Driver, dir, kind string, l api.Limits) 
 		return err
 	}
 	defer box.Destroy(ctx)
-	client, err := guest.Start(ctx, box.Channel(), [64]byte{}, time.Now())
+	client, err := guest.Start(ctx, box.Channel(), [64]byte{}, time.Now(), guest.Identity{})
 	if err != nil {
 		return err
 	}

@@ -32,29 +32,54 @@ struct dirent64 {
 // It returns 0 when the result is too long.
 const char *inside(const char *path, char *buf);
 
+// identity.c
+long set_names(const char *hostname, const char *machine_id);
+
 // files.c
 void file_put(uint32_t stream, struct fields *f);
 void file_data(uint32_t stream, const uint8_t *p, uint32_t n);
 void file_end(uint32_t stream);
+void file_forget(void);
+
+// read.c
 void file_get(uint32_t stream, struct fields *f);
+void file_read(uint32_t stream, struct fields *f);
+void file_stat(uint32_t stream, struct fields *f);
 void file_list(uint32_t stream, struct fields *f);
+
+// change.c
+void file_mkdir(uint32_t stream, struct fields *f);
+void file_remove(uint32_t stream, struct fields *f);
+void file_rename(uint32_t stream, struct fields *f);
+void file_symlink(uint32_t stream, struct fields *f);
 long make_parents(char *path);
+
+// remove.c
+long empty_dir(const char *path, int quiet);
 
 // reset.c
 void reset_all(uint32_t stream);
 
-// exec.c
-enum { MAX_PROGRAMS = 16, MAX_POLL = 2 + MAX_PROGRAMS * 4 };
+// exec.c, warm.c, program.c, streams.c
+enum { MAX_PROGRAMS = 128, MAX_POLL = 2 + MAX_PROGRAMS * 4 };
 void exec_start(uint32_t stream, uint8_t *payload, uint32_t n);
 void exec_prime(uint32_t stream);
+void exec_attach(uint32_t stream, struct fields *f);
+void exec_detach(void);
 void exec_stdin(uint32_t stream, const uint8_t *p, uint32_t n);
 void exec_stdin_eof(uint32_t stream);
+void exec_window(uint32_t stream, struct fields *f);
 void exec_signal(uint32_t stream, struct fields *f);
+void exec_resize(uint32_t stream, struct fields *f);
 int exec_poll_set(struct pollfd *set);
 void exec_poll_done(const struct pollfd *set, int n);
 void exec_reap(void);
 void exec_watch(void);
 int exec_running(void);
+void exec_freeze(void);
+int exec_frozen(void);
+void exec_thaw(void);
 void exec_kill_all(void);
+void send_window(uint32_t stream, uint32_t n);
 
 #endif

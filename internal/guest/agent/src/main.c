@@ -16,10 +16,12 @@ const char *inside(const char *path, char *buf) {
 	return buf;
 }
 
+// start makes this box, cold or restored, the host's own.
 static void start(uint32_t stream, struct fields *f) {
 	uint32_t n;
 	uint8_t *seed = take(f, &n);
 	uint64_t clock_ns = take_u64(f);
+	char *hostname = take_str(f), *machine_id = take_str(f);
 	if (f->bad || n != SEED_LEN) {
 		send_err(stream, EBADMSG, "malformed START");
 		return;
@@ -32,6 +34,14 @@ static void start(uint32_t stream, struct fields *f) {
 		sys3(__NR_write, fd, seed, SEED_LEN);
 		sys1(__NR_close, fd);
 	}
+	long r = set_names(hostname, machine_id);
+	if (r) {
+		send_err(stream, r, "cannot set the hostname or the machine id");
+		return;
+	}
+	file_forget();
+	exec_detach();
+	exec_thaw();
 	frame_begin(T_READY, stream);
 	frame_u32(VERSION);
 	frame_bytes("brig-agent", 10);
@@ -46,13 +56,30 @@ static void dispatch(uint8_t type, uint32_t stream, uint8_t *payload, uint32_t n
 	case T_DATA: file_data(stream, payload, n); break;
 	case T_END: file_end(stream); break;
 	case T_GET: file_get(stream, &f); break;
+	case T_READ: file_read(stream, &f); break;
+	case T_STAT: file_stat(stream, &f); break;
 	case T_LIST: file_list(stream, &f); break;
+	case T_MKDIR: file_mkdir(stream, &f); break;
+	case T_REMOVE: file_remove(stream, &f); break;
+	case T_RENAME: file_rename(stream, &f); break;
+	case T_SYMLINK: file_symlink(stream, &f); break;
 	case T_EXEC: exec_start(stream, payload, n); break;
+	case T_ATTACH: exec_attach(stream, &f); break;
 	case T_STDIN: exec_stdin(stream, payload, n); break;
 	case T_STDIN_EOF: exec_stdin_eof(stream); break;
+	case T_WINDOW: exec_window(stream, &f); break;
 	case T_SIGNAL: exec_signal(stream, &f); break;
+	case T_RESIZE: exec_resize(stream, &f); break;
 	case T_RESET: reset_all(stream); break;
 	case T_PRIME: exec_prime(stream); break;
+	case T_FREEZE:
+		exec_freeze();
+		send_empty(T_OK, stream);
+		break;
+	case T_THAW:
+		send_empty(T_OK, stream);
+		exec_thaw();
+		break;
 	default: send_err(stream, ENOSYS, "unknown request");
 	}
 }
@@ -98,17 +125,18 @@ int agent_main(int argc, char **argv) {
 	sys1(__NR_umask, 0);
 	if (sig < 0 || sys3(__NR_fcntl, CHANNEL, F_SETFD, FD_CLOEXEC) < 0) return 73;
 	for (;;) {
+		int frozen = exec_frozen();
 		set[0] = (struct pollfd){CHANNEL, POLLIN, 0};
-		set[1] = (struct pollfd){sig, POLLIN, 0};
-		int n = exec_poll_set(set + 2);
-		long r = sys3(__NR_poll, set, n + 2, exec_running() ? 100 : -1);
+		set[1] = (struct pollfd){frozen ? -1 : sig, POLLIN, 0};
+		int n = frozen ? 0 : exec_poll_set(set + 2);
+		long r = sys3(__NR_poll, set, n + 2, !frozen && exec_running() ? 100 : -1);
 		if (r == 0) exec_watch();
 		if (r <= 0) continue;
 		exec_poll_done(set + 2, n);
 		if (set[0].revents) take_input();
 		if (set[1].revents) {
 			sys3(__NR_read, sig, siginfo, sizeof siginfo);
-			exec_reap();
+			if (!exec_frozen()) exec_reap();
 		}
 	}
 }

@@ -27,54 +27,6 @@ static int kill_until_none(void) {
 	return 0;
 }
 
-// sweep removes the files and empty directories of fd. It returns how many names
-// it could not remove, and the first directory among them in next.
-static int sweep(long fd, char *next) {
-	static uint8_t ents[16 << 10];
-	int stuck = 0;
-	*next = 0;
-	sys3(__NR_lseek, fd, 0, 0);
-	for (;;) {
-		long n = sys3(__NR_getdents64, fd, ents, sizeof ents);
-		if (n <= 0) return stuck;
-		for (long at = 0; at < n;) {
-			struct dirent64 *d = (void *)(ents + at);
-			at += d->reclen;
-			if (str_eq(d->name, ".") || str_eq(d->name, "..")) continue;
-			if (sys3(__NR_unlinkat, fd, d->name, 0) == 0) continue;
-			long r = sys3(__NR_unlinkat, fd, d->name, AT_REMOVEDIR);
-			if (r == 0) continue;
-			stuck++;
-			if (r == -ENOTEMPTY && !*next) memcpy(next, d->name, str_len(d->name) + 1);
-		}
-	}
-}
-
-// empty removes everything below path and tells whether nothing is left. It goes
-// down into one full directory at a time and comes back up by "..", so that no
-// depth of directories needs a recursion, a long path or many descriptors. All
-// of the user's processes are dead: nothing moves meanwhile.
-static int empty(const char *path) {
-	static char next[256];
-	long fd = sys4(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd == -ENOENT) return 1;
-	uint32_t depth = 0;
-	for (uint32_t steps = 0; fd >= 0 && steps < 4000000; steps++) {
-		int stuck = sweep(fd, next);
-		if (stuck && !*next) break; // something that cannot be removed
-		if (!stuck && !depth) {
-			sys1(__NR_close, fd);
-			return 1;
-		}
-		long to = sys4(__NR_openat, fd, stuck ? next : "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-		depth += stuck ? 1 : -1;
-		sys1(__NR_close, fd);
-		fd = to;
-	}
-	if (fd >= 0) sys1(__NR_close, fd);
-	return 0;
-}
-
 // drop_ipc removes System V segments, semaphores and queues.
 static void drop_ipc(void) {
 	enum { STAT_BY_INDEX_SHM = 13, STAT_BY_INDEX_SEM = 18, STAT_BY_INDEX_MSG = 11, LAST = 4096 };
@@ -96,9 +48,10 @@ void reset_all(uint32_t stream) {
 		send_err(stream, EOPNOTSUPP, "cannot reset without a boundary");
 		return;
 	}
+	long r;
 	int ok = kill_until_none();
 	for (int i = 0; writable[i]; i++)
-		if (!empty(writable[i])) ok = 0;
+		if ((r = empty_dir(writable[i], 1)) && r != -ENOENT) ok = 0;
 	drop_ipc();
 	if (ok) send_empty(T_OK, stream);
 	else send_err(stream, EBUSY, "cannot empty the sandbox");

@@ -1,0 +1,113 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/brigdev/brig/api"
+)
+
+const (
+	maxLogBytes = 256 << 10 // of output that is kept for one sandbox
+	maxEvents   = 500       // that are kept for one sandbox
+)
+
+// event writes down that something happened; pairs are a payload's keys and
+// values.
+func (sb *Sandbox) event(what string, pairs ...string) {
+	e := api.Event{Time: time.Now().UTC(), Sandbox: sb.id, Type: what}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			continue
+		}
+		if e.Payload == nil {
+			e.Payload = map[string]string{}
+		}
+		e.Payload[pairs[i]] = pairs[i+1]
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	sb.events = append(sb.events, e)
+	var err error
+	if len(sb.events) > 2*maxEvents {
+		sb.events = append([]api.Event(nil), sb.events[len(sb.events)-maxEvents:]...)
+		err = replaceFile(sb.eventsFile(), jsonLines(sb.events))
+	} else {
+		err = appendFile(sb.eventsFile(), jsonLines([]api.Event{e}))
+	}
+	if err != nil {
+		sb.svc.log.Warn("cannot record an event", "id", sb.id, "error", err)
+	}
+}
+
+func (sb *Sandbox) eventsFile() string { return sb.svc.journal.file("events", sb.id, ".jsonl") }
+func (sb *Sandbox) logFile() string    { return sb.svc.journal.file("logs", sb.id, ".jsonl") }
+
+// Events gives the newest tail events, the oldest first; all that are kept for
+// tail 0.
+func (sb *Sandbox) Events(tail int) ([]api.Event, error) {
+	list, err := readLines[api.Event](sb.eventsFile())
+	if err != nil {
+		return nil, err
+	}
+	if tail <= 0 || tail > maxEvents {
+		tail = maxEvents
+	}
+	if len(list) > tail {
+		list = list[len(list)-tail:]
+	}
+	return list, nil
+}
+
+// Logs gives the end of what the sandbox's programs printed, terminals' output
+// left out; with follow it goes on until the sandbox or ctx ends.
+func (sb *Sandbox) Logs(ctx context.Context, follow bool, give func(Chunk) error) error {
+	if _, end := sb.log.span(); end == 0 { // of an earlier server
+		old, err := readLines[Chunk](sb.logFile())
+		if err != nil {
+			return err
+		}
+		for _, c := range old {
+			if err := give(c); err != nil {
+				return err
+			}
+		}
+	}
+	return sb.log.follow(ctx, 0, follow && sb.record().living(), give)
+}
+
+// saveLog keeps the log beyond this server, and ends it for who follows it.
+func (sb *Sandbox) saveLog() {
+	sb.log.finish()
+	got := sb.log.read(0)
+	if len(got.chunks) == 0 {
+		return
+	}
+	if err := replaceFile(sb.logFile(), jsonLines(got.chunks)); err != nil {
+		sb.svc.log.Warn("cannot keep the log of a sandbox", "id", sb.id, "error", err)
+	}
+}
+
+func jsonLines[T any](list []T) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	for _, v := range list {
+		_ = enc.Encode(v) // plain data always encodes
+	}
+	return b.Bytes()
+}
+
+func appendFile(name string, b []byte) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,532 @@
+package egress
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+
+	"github.com/brigdev/brig/api"
+)
+
+// echoServer answers a request with what it was, and its body.
+func echoServer(t *testing.T) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s%s upgrade=%q body=%d %s", r.Method, r.Host, r.URL.Path, r.Header.Get("Upgrade"), len(b), bytes.TrimSpace(b[:min(len(b), 20)]))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func allow(entries ...string) api.Egress { return api.Egress{Mode: api.EgressAllow, Allow: entries} }
+
+func TestAllowedName(t *testing.T) {
+	w := newWorld(t, allow("web.example.org"), echoServer(t).Listener.Addr().String())
+	res, err := w.client(t).Get("http://web.example.org/path")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	if !strings.HasPrefix(string(b), "GET web.example.org/path ") {
+		t.Errorf("got %q", b)
+	}
+	if !w.wasDialed("93.184.216.34:80") {
+		t.Errorf("dialed %v: not the address that was checked", w.dialed)
+	}
+	i := slices.IndexFunc(w.events, func(e api.EgressEvent) bool { return e.Kind == api.EgressConnect })
+	if i < 0 || !w.events[i].Allowed || w.events[i].Name != "web.example.org" || w.events[i].Rule != "web.example.org" || w.events[i].Time.IsZero() {
+		t.Errorf("audit: %+v", w.events)
+	}
+}
+
+// TestRefusedConnections holds that connect() itself fails, and nothing is dialled.
+func TestRefusedConnections(t *testing.T) {
+	w := newWorld(t, allow("web.example.org:8080", "*.example.net", "192.168.7.0/24:5432", "0.0.0.0/0:9999"), "")
+	w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")}
+	w.lookup("web.example.org")
+	w.dialed = nil
+	for to, why := range map[string]string{
+		"93.184.216.35:80":     "not on the list",
+		"93.184.216.34:80":     "this port",
+		"169.254.169.254:80":   "link-local",
+		"169.254.169.254:9999": "link-local",
+		"100.100.100.200:9999": "metadata",
+		"168.63.129.16:9999":   "metadata",
+		"127.0.0.1:9999":       "loopback",
+		"10.0.0.1:9999":        "private",
+		"192.168.7.1:5433":     "private",
+		"224.0.0.1:9999":       "", // no stack connects to a group
+		"93.184.216.99:9999":   "this host's",
+		"198.18.0.1:80":        "only answers DNS",
+		"198.18.0.77:80":       "benchmark",
+	} {
+		t.Run(to, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			c, err := w.dial(ctx, "tcp", to)
+			if err == nil {
+				c.Close()
+				t.Fatal("connected")
+			}
+			if ctx.Err() != nil {
+				t.Error("it hung instead of being refused")
+			}
+			if !slices.ContainsFunc(w.refused(), func(r string) bool { return strings.Contains(r, why) }) {
+				t.Errorf("no reason says %q: %q", why, w.refused())
+			}
+		})
+	}
+	if w.dialed != nil {
+		t.Errorf("dialed %v", w.dialed)
+	}
+}
+
+func TestRefusedNames(t *testing.T) {
+	w := newWorld(t, allow("web.example.org", "*.example.net"), "")
+	for _, name := range []string{
+		"evil.example.com", "example.org", "xweb.example.org", "web.example.org.evil.example.com", "example.net", "notexample.net",
+		"c2VjcmV0.web.example.org", "localhost", "metadata.google.internal",
+	} {
+		if addrs, code := w.lookup(name); addrs != nil || code != dnsmessage.RCodeNameError {
+			t.Errorf("%s: %v %v", name, addrs, code)
+		}
+	}
+	if w.asked != 0 {
+		t.Errorf("%d refused names reached the resolver", w.asked)
+	}
+}
+
+// TestRebinding holds that a name may not lead to what is not public, whether at
+// first or later, in any notation.
+func TestRebinding(t *testing.T) {
+	w := newWorld(t, allow("web.example.org"), "")
+	w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")}
+	for _, addr := range []string{
+		"127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1",
+		"::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "fd00:ec2::254", "93.184.216.99",
+	} {
+		w.hosts["web.example.org"] = addr
+		if addrs, code := w.lookup("web.example.org"); addrs != nil || code != dnsmessage.RCodeNameError {
+			t.Errorf("%s: %v %v", addr, addrs, code)
+		}
+	}
+	w.hosts["web.example.org"] = "10.0.0.1 93.184.216.34"
+	if addrs, _ := w.lookup("web.example.org"); len(addrs) != 1 || addrs[0].String() != "93.184.216.34" {
+		t.Errorf("of a public and a private address: %v", addrs)
+	}
+	w.hosts["web.example.org"] = "10.0.0.1"
+	w.names.mu.Lock()
+	clear(w.names.cache) // as after the TTL
+	w.names.mu.Unlock()
+	if addrs, _ := w.lookup("web.example.org"); addrs != nil {
+		t.Errorf("after a flip: %v", addrs)
+	}
+	if _, err := w.dial(t.Context(), "tcp", "10.0.0.1:80"); err == nil {
+		t.Error("connected to a private address")
+	}
+}
+
+// TestNamedRange holds that an entry with an address opens what names may then
+// lead to.
+func TestNamedRange(t *testing.T) {
+	w := newWorld(t, allow("web.example.org", "10.0.0.0/24:80"), echoServer(t).Listener.Addr().String())
+	w.hosts["web.example.org"] = "10.0.0.5"
+	res, err := w.client(t).Get("http://web.example.org/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if !w.wasDialed("10.0.0.5:80") {
+		t.Errorf("dialed %v", w.dialed)
+	}
+}
+
+func TestOpenMode(t *testing.T) {
+	w := newWorld(t, api.Egress{Mode: api.EgressOpen}, echoServer(t).Listener.Addr().String())
+	for _, url := range []string{"http://evil.example.com/", "http://93.184.216.77:8080/"} {
+		res, err := w.client(t).Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	for _, to := range []string{"10.0.0.1:80", "169.254.169.254:80", "127.0.0.1:80"} {
+		if _, err := w.dial(t.Context(), "tcp", to); err == nil {
+			t.Errorf("connected to %s", to)
+		}
+	}
+}
+
+func TestTLSNames(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
+	t.Cleanup(s.Close)
+	tests := []struct {
+		dial, sni string
+		ok        bool
+	}{
+		{"web.example.org:443", "web.example.org", true},
+		{"web.example.org:443", "WEB.example.org", true},
+		{"web.example.org:443", "evil.example.com", false},
+		{"web.example.org:443", "other.example.org", false}, // on the same address, and not on the list
+		{"web.example.org:443", "", false},
+		{"web.example.org:80", "web.example.org", false},
+		{"web.example.org:8443", "web.example.org", true},
+		{"web.example.org:8443", "evil.example.com", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.dial+" "+tt.sni, func(t *testing.T) {
+			w := newWorld(t, allow("web.example.org", "web.example.org:8443"), s.Listener.Addr().String())
+			c := tls.Client(w.mustDial(t, tt.dial), &tls.Config{ServerName: tt.sni, InsecureSkipVerify: true})
+			err := c.HandshakeContext(t.Context())
+			if ok := err == nil; ok != tt.ok {
+				t.Errorf("handshake: %v", err)
+			}
+			if !tt.ok && len(w.refused()) == 0 {
+				t.Error("the refusal is not in the audit")
+			}
+		})
+	}
+}
+
+// TestEncryptedHello holds that a handshake that could hide another name is refused.
+func TestEncryptedHello(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(s.Close)
+	w := newWorld(t, allow("web.example.org"), s.Listener.Addr().String())
+	c := tls.Client(w.mustDial(t, "web.example.org:443"), &tls.Config{
+		ServerName: "evil.example.com", MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: echConfig(t, "web.example.org"),
+	})
+	if err := c.HandshakeContext(t.Context()); err == nil || !slices.ContainsFunc(w.refused(), func(r string) bool { return strings.Contains(r, "ECH") }) {
+		t.Errorf("%v; %q", err, w.refused())
+	}
+}
+
+func TestHTTPNames(t *testing.T) {
+	server := echoServer(t).Listener.Addr().String()
+	tests := []struct {
+		name, request string
+		want          string // in the response; "" is a refusal
+	}{
+		{"plain", "GET /a HTTP/1.1\r\nHost: web.example.org\r\n\r\n", "GET web.example.org/a"},
+		{"case and port", "GET /a HTTP/1.1\r\nHost: WEB.Example.org:80\r\n\r\n", "GET WEB.Example.org:80/a"},
+		{"empty lines first", "\r\n\r\nGET /a HTTP/1.1\r\nHost: web.example.org\r\n\r\n", ""},
+		{"absolute", "GET http://web.example.org/a HTTP/1.1\r\nHost: web.example.org\r\n\r\n", "GET web.example.org/a"},
+		{"absolute, other", "GET http://evil.example.com/ HTTP/1.1\r\nHost: web.example.org\r\n\r\n", ""},
+		{"other host", "GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", ""},
+		{"same address, not on the list", "GET / HTTP/1.1\r\nHost: other.example.org\r\n\r\n", ""},
+		{"two hosts", "GET / HTTP/1.1\r\nHost: web.example.org\r\nHost: evil.example.com\r\n\r\n", ""},
+		{"no host", "GET / HTTP/1.0\r\n\r\n", ""},
+		{"other port", "GET / HTTP/1.1\r\nHost: web.example.org:8080\r\n\r\n", ""},
+		{"NUL", "GET / HTTP/1.1\r\nHost: evil.example.com\x00web.example.org\r\n\r\n", ""},
+		{"userinfo", "GET / HTTP/1.1\r\nHost: web.example.org@evil.example.com\r\n\r\n", ""},
+		{"address", "GET / HTTP/1.1\r\nHost: 93.184.216.34\r\n\r\n", ""},
+		{"tunnel", "CONNECT web.example.org:80 HTTP/1.1\r\nHost: web.example.org\r\n\r\n", ""},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""},
+		{"HTTP/0.9", "GET /\r\n", ""},
+		{"another protocol", "SSH-2.0-x\r\n", ""},
+		{"length and chunks", "POST / HTTP/1.1\r\nHost: web.example.org\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "body=5 hello"},
+		{"chunks", "POST / HTTP/1.1\r\nHost: web.example.org\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "body=5 hello"},
+		{"length", "PUT / HTTP/1.1\r\nHost: web.example.org\r\nContent-Length: 5\r\n\r\nhello", "body=5 hello"},
+		{"upgrade", "GET / HTTP/1.1\r\nHost: web.example.org\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", `upgrade=""`},
+		{"long head", "GET / HTTP/1.1\r\nHost: web.example.org\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n", ""},
+		{"long line", strings.Repeat("x", 100<<10), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, allow("web.example.org"), server)
+			c := w.mustDial(t, "web.example.org:80")
+			got, err := say(c, bufio.NewReader(c), tt.request)
+			switch {
+			case tt.want == "" && err == nil:
+				t.Errorf("answered %q", got)
+			case tt.want == "" && len(w.refused()) == 0:
+				t.Errorf("the refusal is not in the audit: %v", err)
+			case tt.want != "" && (err != nil || !strings.Contains(got, tt.want)):
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestLaterRequests holds that each request of a connection is checked.
+func TestLaterRequests(t *testing.T) {
+	w := newWorld(t, allow("web.example.org"), echoServer(t).Listener.Addr().String())
+	c := w.mustDial(t, "web.example.org:80")
+	r := bufio.NewReader(c)
+	for range 3 {
+		if got, err := say(c, r, "GET /a HTTP/1.1\r\nHost: web.example.org\r\n\r\n"); err != nil {
+			t.Fatal(got, err)
+		}
+	}
+	if got, err := say(c, r, "GET /b HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"); err == nil {
+		t.Errorf("a later request for another name was answered: %q", got)
+	}
+	c = w.mustDial(t, "web.example.org:80")
+	r = bufio.NewReader(c)
+	_, err := say(c, r, "GET /a HTTP/1.1\r\nHost: web.example.org\r\n\r\nGET /b HTTP/1.1\r\nHost: evil.example.com\r\n\r\n")
+	if err == nil {
+		if _, err = http.ReadResponse(r, nil); err == nil {
+			t.Error("a pipelined request for another name was answered")
+		}
+	}
+}
+
+// TestOtherProtocols holds that a named port may speak anything, also when the
+// server is the first to speak, or a short word is all the client says.
+func TestOtherProtocols(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "220 hello\n")
+			io.Copy(c, c)
+			c.Close()
+		}
+	}()
+	w := newWorld(t, allow("web.example.org:25"), l.Addr().String())
+	c := w.mustDial(t, "web.example.org:25")
+	r := bufio.NewReader(c)
+	if line, err := r.ReadString('\n'); line != "220 hello\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	for _, word := range []string{"\x00", "EHLO me\r\n", "\x16\x99binary"} {
+		if _, err := io.WriteString(c, word); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, len(word))
+		if _, err := io.ReadFull(r, b); err != nil || string(b) != word {
+			t.Fatalf("%q came back as %q, %v", word, b, err)
+		}
+	}
+}
+
+func TestDNS(t *testing.T) {
+	w := newWorld(t, allow("web.example.org"), "")
+	for _, kind := range []dnsmessage.Type{dnsmessage.TypeAAAA, dnsmessage.TypeTXT, dnsmessage.TypeALL, dnsmessage.TypeSOA} {
+		if addrs, code := parseAnswer(w.exchange(question("web.example.org", kind))); addrs != nil || code != dnsmessage.RCodeSuccess {
+			t.Errorf("%v: %v %v", kind, addrs, code)
+		}
+	}
+	if w.asked != 0 {
+		t.Errorf("%d of them reached the resolver", w.asked)
+	}
+	for range 3 {
+		if addrs, _ := w.lookup("WEB.example.ORG"); len(addrs) != 1 {
+			t.Errorf("%v", addrs)
+		}
+	}
+	if w.asked != 1 {
+		t.Errorf("%d lookups of one name", w.asked)
+	}
+
+	c := w.mustDial(t, "198.18.0.1:53")
+	q := question("web.example.org", dnsmessage.TypeA)
+	for range 2 {
+		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(q))), q...)); err != nil {
+			t.Fatal(err)
+		}
+		var size [2]byte
+		if _, err := io.ReadFull(c, size[:]); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, binary.BigEndian.Uint16(size[:]))
+		if _, err := io.ReadFull(c, b); err != nil {
+			t.Fatal(err)
+		}
+		if addrs, code := parseAnswer(b); len(addrs) != 1 {
+			t.Errorf("by TCP: %v %v", addrs, code)
+		}
+	}
+	if _, err := c.Write([]byte{0xff, 0xff, 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("an oversized question was answered")
+	}
+}
+
+// TestLookupRate holds that names below an allowed one are no channel of their own.
+func TestLookupRate(t *testing.T) {
+	w := newWorld(t, allow("*.example.org"), "")
+	refused := false
+	for i := range 2000 {
+		if _, code := w.lookup(fmt.Sprintf("data%d.example.org", i)); code == dnsmessage.RCodeServerFailure {
+			refused = true
+			break
+		}
+	}
+	if !refused {
+		t.Error("2000 lookups in a row were let through")
+	}
+}
+
+func TestOtherUDP(t *testing.T) {
+	w := newWorld(t, api.Egress{Mode: api.EgressOpen}, "")
+	for _, to := range []string{"8.8.8.8:53", "93.184.216.34:443", "198.18.0.1:54"} {
+		ap := netip.MustParseAddrPort(to)
+		c, err := gonet.DialUDP(w.guest, nil, &tcpip.FullAddress{Addr: tcpip.AddrFrom4(ap.Addr().As4()), Port: ap.Port()}, ipv4.ProtocolNumber)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(question("web.example.org", dnsmessage.TypeA)); err != nil {
+			t.Fatal(err)
+		}
+		w.lookup("web.example.org") // what was sent before has arrived by its answer
+		w.mu.Lock()
+		seen := slices.ContainsFunc(w.events, func(e api.EgressEvent) bool {
+			return e.Kind == api.EgressPacket && !e.Allowed && e.Target == ap
+		})
+		w.mu.Unlock()
+		if !seen {
+			t.Errorf("no refusal of a packet to %s", to)
+		}
+		c.Close()
+	}
+	if w.dialed != nil {
+		t.Errorf("dialed %v", w.dialed)
+	}
+}
+
+func TestUnreachableServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	w := newWorld(t, allow("93.184.216.34"), l.Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := w.dial(ctx, "tcp", "93.184.216.34:5"); err == nil || ctx.Err() != nil {
+		t.Errorf("want a refusal at once, got %v", err)
+	}
+}
+
+func TestHalfClose(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		b, _ := io.ReadAll(c) // until the guest has said all
+		fmt.Fprintf(c, "got %d", len(b))
+	}()
+	w := newWorld(t, allow("93.184.216.34"), l.Addr().String())
+	c := w.mustDial(t, "93.184.216.34:5")
+	if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(*gonet.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(c); string(b) != "got 1048576" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	const budget = 3 << 20
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for b := make([]byte, 64<<10); ; {
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+		}
+	}))
+	defer s.Close()
+	e := allow("web.example.org")
+	e.MaxBytes = budget
+	w := newWorld(t, e, s.Listener.Addr().String())
+	res, err := w.client(t).Get("http://web.example.org/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, res.Body)
+	if err == nil || n > budget {
+		t.Errorf("%d bytes of %d, and then %v", n, budget, err)
+	}
+	if _, err := w.dial(t.Context(), "tcp", "web.example.org:80"); err == nil {
+		t.Error("connected beyond the budget")
+	}
+	if !slices.Contains(w.refused(), string(errBudget)) {
+		t.Errorf("no refusal says why: %q", w.refused())
+	}
+}
+
+func TestConnections(t *testing.T) {
+	e := allow("93.184.216.34")
+	e.MaxConns = 2
+	w := newWorld(t, e, echoServer(t).Listener.Addr().String())
+	first := w.mustDial(t, "93.184.216.34:5")
+	w.mustDial(t, "93.184.216.34:5")
+	if _, err := w.dial(t.Context(), "tcp", "93.184.216.34:5"); err == nil {
+		t.Fatal("a third connection of two")
+	}
+	first.Close()
+	for range 1000 { // the place is free when the server has closed, too
+		c, err := w.dial(t.Context(), "tcp", "93.184.216.34:5")
+		if err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(patience / 1000)
+	}
+	t.Error("a closed connection still counts")
+}
+
+// TestSlowReader holds that a guest that does not read holds up the server, and
+// not our memory.
+func TestSlowReader(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := newWorld(t, allow("93.184.216.34"), l.Addr().String())
+	w.mustDial(t, "93.184.216.34:5")
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sent := 0
+	for b := make([]byte, 64<<10); sent < 64<<20; {
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		n, err := c.Write(b)
+		sent += n
+		if err != nil {
+			return // it does not take any more
+		}
+	}
+	t.Errorf("%d bytes were taken and nobody reads", sent)
+}

@@ -1,0 +1,104 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/brigdev/brig/api"
+)
+
+// errorBody is the one shape of a failure.
+type errorBody struct {
+	Error     string `json:"error"`
+	Code      string `json:"code"`
+	Fix       string `json:"fix,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// statusOf is the one map of codes to statuses.
+func statusOf(err error) int {
+	var u unauthorized
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &u):
+		return http.StatusUnauthorized
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge
+	}
+	switch api.CodeOf(err) {
+	case api.CodeInvalid:
+		return http.StatusBadRequest
+	case api.CodeNotFound:
+		return http.StatusNotFound
+	case api.CodeConflict:
+		return http.StatusConflict
+	case api.CodeExhausted:
+		return http.StatusTooManyRequests
+	case api.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	case api.CodeUnsupported:
+		return http.StatusNotImplemented
+	case api.CodeCancelled:
+		return 499 // nobody is left to read it
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with an error. A stream that has begun can only be broken off.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var begun *begunError
+	if errors.As(err, &begun) {
+		s.log.Debug("a reply broke off", "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	status := statusOf(err)
+	body := describeError(err)
+	body.RequestID = w.Header().Get("X-Request-Id")
+	if status >= 500 {
+		s.log.Warn("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", body.RequestID, "error", err)
+	}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, status, body)
+}
+
+// begunError is a failure after the reply has begun.
+type begunError struct{ err error }
+
+func (e *begunError) Error() string { return e.err.Error() }
+func (e *begunError) Unwrap() error { return e.err }
+
+func describeError(err error) errorBody {
+	body := errorBody{Error: plain(err.Error()), Code: string(api.CodeOf(err)), Fix: api.FixOf(err)}
+	var u unauthorized
+	if errors.As(err, &u) {
+		body.Code = "unauthorized"
+	}
+	var known *api.Error
+	if !errors.As(err, &known) { // an accident: its text is for the log
+		body.Error = "internal error"
+	}
+	return body
+}
+
+// plain takes words out of an error that published clients act on: they repeat a
+// command when a message has one of the first three, and take any failure with
+// one of the others for a command's timeout.
+func plain(text string) string {
+	return strings.NewReplacer(
+		"connection refused", "connection was refused", "no route to host", "no way to the host", "i/o timeout", "too slow",
+		"deadline exceeded", "time is over", "timeout", "time limit",
+	).Replace(text)
+}
+
+// writeJSON answers with v.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // the caller is gone if this fails
+}

@@ -1,0 +1,197 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/brigdev/brig/api"
+)
+
+// createBody is api.CreateRequest as published clients send it.
+type createBody struct {
+	api.CreateRequest
+	Metadata metadata `json:"metadata"`
+	// What this server has not: naming it is an error, not something to ignore.
+	Volumes         []any `json:"volumes"`
+	Egress          any   `json:"egress"`
+	EgressAllowlist []any `json:"egress_allowlist"`
+}
+
+// reservedMetadata is said by the server and never by a caller.
+var reservedMetadata = []string{"fork_tree_id"}
+
+func cleanMetadata(m metadata) map[string]string {
+	for _, k := range reservedMetadata {
+		delete(m, k)
+	}
+	return m
+}
+
+func createSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	var body createBody
+	if err := readBody(w, r, maxBody, &body); err != nil {
+		return err
+	}
+	if len(body.Volumes) > 0 {
+		return notPart("a volume")
+	}
+	if body.Egress != nil || len(body.EgressAllowlist) > 0 {
+		return notPart("an egress policy other than none")
+	}
+	body.CreateRequest.Metadata = cleanMetadata(body.Metadata)
+	sb, err := s.cfg.Sandboxes.Create(r.Context(), r.owner, body.CreateRequest, r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusCreated, shown(sb.Info()))
+	return nil
+}
+
+// shown adds to the metadata what published clients look for there.
+func shown(sb api.Sandbox) api.Sandbox {
+	if sb.ForkTreeID != "" {
+		sb.Metadata = maps.Clone(sb.Metadata)
+		sb.Metadata["fork_tree_id"] = sb.ForkTreeID
+	}
+	return sb
+}
+
+// listSandboxes gives a bare array. ?all=1 has those that ended too; ?status= and
+// ?template= choose, and ?metadata.KEY=VALUE does.
+func listSandboxes(s *Server, w http.ResponseWriter, r *request) error {
+	q := r.URL.Query()
+	var statuses []string
+	if v := q.Get("status"); v != "" {
+		statuses = strings.Split(v, ",")
+	}
+	list := []api.Sandbox{}
+	for _, sb := range s.cfg.Sandboxes.List(r.owner, queryBool(r, "all") || len(statuses) > 0) {
+		if (len(statuses) > 0 && !slices.Contains(statuses, sb.Status)) || (q.Get("template") != "" && q.Get("template") != sb.Template) {
+			continue
+		}
+		if matchesMetadata(q, sb.Metadata) {
+			list = append(list, shown(sb))
+		}
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+func matchesMetadata(q map[string][]string, m map[string]string) bool {
+	for k, v := range q {
+		if key, ok := strings.CutPrefix(k, "metadata."); ok && m[key] != v[0] {
+			return false
+		}
+	}
+	return true
+}
+
+func getSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, shown(sb.Info()))
+	return nil
+}
+
+func deleteSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	if err := sb.Delete(r.Context()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func getLifecycle(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, sb.Lifecycle())
+	return nil
+}
+
+func patchLifecycle(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	var change api.LifecycleChange
+	if err := readBody(w, r, maxBody, &change); err != nil {
+		return err
+	}
+	l, err := sb.SetLifecycle(r.Context(), change)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, l)
+	return nil
+}
+
+func pauseSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	if err := sb.Pause(r.Context()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func resumeSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	if err := sb.Resume(r.Context()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func hibernateSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	if err := sb.Hibernate(r.Context()); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": sb.Info().Status})
+	return nil
+}
+
+func wakeSandbox(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	if err := sb.Wake(r.Context()); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": sb.Info().Status})
+	return nil
+}
+
+func sandboxStats(s *Server, w http.ResponseWriter, r *request) error {
+	sb, err := s.sandbox(r)
+	if err != nil {
+		return err
+	}
+	st, err := sb.Stats()
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, st)
+	return nil
+}
