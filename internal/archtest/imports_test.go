@@ -18,9 +18,11 @@ const (
 	nats    = "github.com/nats-io/"
 	gvisor  = "gvisor.dev/gvisor/"
 	ocispec = "github.com/opencontainers/runtime-spec/"
+	xnet    = "golang.org/x/net/dns/"
 	xsync   = "golang.org/x/sync/"
 	xsys    = "golang.org/x/sys/"
 	xterm   = "golang.org/x/term"
+	xtime   = "golang.org/x/time/"
 	coderws = "github.com/coder/websocket"
 	gcr     = "github.com/google/go-containerregistry/"
 )
@@ -44,7 +46,7 @@ var arrows = map[string]row{
 	"internal/app": {
 		ours: []string{
 			"internal/auth", "internal/control", "internal/driver", "internal/driver/gvisor", "internal/driver/process",
-			"internal/host", "internal/httpapi", "internal/interpreter", "internal/snapshot", "internal/store", "internal/store/jetstream", "internal/template",
+			"internal/egress", "internal/host", "internal/httpapi", "internal/interpreter", "internal/snapshot", "internal/store", "internal/store/jetstream", "internal/template",
 		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
@@ -75,7 +77,7 @@ var arrows = map[string]row{
 	"internal/store/storetest": {ours: []string{"internal/store"}},
 
 	"internal/host": {
-		ours:   []string{"internal/driver", "internal/guest", "internal/template"},
+		ours:   []string{"internal/driver", "internal/egress", "internal/guest", "internal/netpolicy", "internal/template"},
 		theirs: []string{xsync, xsys},
 	},
 	"internal/host/hosttest": {ours: []string{"internal/driver", "internal/guest", "internal/host", "internal/template"}},
@@ -114,6 +116,8 @@ var arrows = map[string]row{
 	},
 	"internal/driver/gvisor/sentry":     {theirs: []string{gvisor, "google.golang.org/protobuf/proto", xsys}},
 	"internal/driver/gvisor/sentry/gen": {theirs: []string{gvisor}},
+	"internal/netpolicy":                {},
+	"internal/egress":                   {ours: []string{"internal/driver", "internal/netpolicy"}, theirs: []string{gvisor, xnet, xsys, xtime}},
 	"internal/cgroup":                   {},
 	"internal/undo":                     {},
 

@@ -57,41 +57,8 @@ func exitCode(err error) int {
 	}
 }
 
-// verdictExitCode is the exit code of `brig run` for a program's end. A program
-// that ended by itself keeps its own code; every limit has a fixed one.
-func verdictExitCode(r api.ExecResult) int {
-	switch r.Verdict {
-	case api.OK:
-		return exitOK
-	case api.Nonzero:
-		if r.ExitCode != nil {
-			return *r.ExitCode
-		}
-		return 1
-	case api.Signal:
-		return 128 + signalNumber(r.Signal)
-	default:
-		return limitExitCodes()[r.Verdict]
-	}
-}
-
-// limitExitCodes has the verdicts that Brig decides. 124 is timeout(1)'s, the
-// codes above 128 are those of the signal that the kernel would send: SIGINT,
-// SIGKILL, SIGXCPU, SIGXFSZ.
-func limitExitCodes() map[api.Verdict]int {
-	return map[api.Verdict]int{
-		api.BadResult:   121,
-		api.PIDs:        122,
-		api.DiskFull:    123,
-		api.Timeout:     124,
-		api.Unknown:     exitBrig,
-		api.Infra:       exitBrig,
-		api.Cancelled:   exitCancelled,
-		api.OOM:         137,
-		api.CPUTime:     152,
-		api.OutputLimit: 153,
-	}
-}
+// verdictExitCode is the exit code of `brig run` for a program's end.
+func verdictExitCode(r api.ExecResult) int { return r.ShellCode() }
 
 // printError writes err on stderr: one line that says what cannot be done and
 // one that says what mends it, or one JSON object.

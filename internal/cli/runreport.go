@@ -12,8 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/host"
 )
@@ -117,9 +115,6 @@ func verdictLine(r api.ExecResult, l api.Limits) string {
 	}
 	return string(r.Verdict) + ": " + oneLine(r.Evidence.Reason)
 }
-
-// signalNumber reads "SIGKILL"; 0 for a name that is none.
-func signalNumber(name string) int { return int(unix.SignalNum(name)) }
 
 // liveStream passes a program's bytes on. It remembers whether the last one
 // ended a line, so that ours starts on a new one, and what went wrong.

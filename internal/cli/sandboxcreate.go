@@ -23,6 +23,7 @@ type sandboxCreateOptions struct {
 	metadata   []string
 	env        []string
 	isolation  string
+	egress     []string
 	memory     byteSize
 	disk       byteSize
 	cpus       float64
@@ -41,6 +42,7 @@ func (o *sandboxCreateOptions) AddFlags(c *cobra.Command) {
 	f.StringArrayVar(&o.metadata, "metadata", nil, "`KEY=VALUE` for you; Brig gives it no meaning (repeatable)")
 	f.StringArrayVar(&o.env, "env", nil, "variable `NAME=VALUE` for every program in it (repeatable)")
 	f.StringVar(&o.isolation, "isolation", api.IsolationAuto, "boundary, a `RUNG` or auto: the strongest that works there, gvisor or more")
+	f.StringSliceVar(&o.egress, "allow-egress", nil, "let its programs reach these and nothing else, `HOST[:PORT],…`: names, *.names, addresses, ranges (see docs/egress.md)")
 	d := api.DefaultLimits()
 	o.memory, o.disk = byteSize(d.MemoryBytes), byteSize(d.DiskBytes)
 	f.Var(&o.memory, "memory", "memory, files in memory included")
@@ -54,7 +56,8 @@ func newSandboxCreateCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create",
 		Short: "Make a sandbox and print its id",
-		Long: `Make a sandbox and print its id. It has no network, a hard budget and a deadline,
+		Long: `Make a sandbox and print its id. It has no network but what
+--allow-egress lists, a hard budget and a deadline,
 and answers when the command returns.`,
 		Example: `  brig sandbox create --template python --ttl 30m
   brig sandbox create --from-snapshot warmed --name worker
@@ -98,6 +101,9 @@ func (o sandboxCreateOptions) request() (api.CreateRequest, error) {
 	}
 	if o.ttl <= 0 {
 		return req, api.Errorf(api.CodeInvalid, "cannot use --ttl %s: because nothing lives so shortly", o.ttl).WithFix("use --ttl 1h")
+	}
+	if len(o.egress) > 0 {
+		req.Egress = &api.Egress{Mode: api.EgressAllow, Allow: o.egress}
 	}
 	var err error
 	if req.Env, err = parseEnv(o.env); err != nil {

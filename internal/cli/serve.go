@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,12 @@ func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
 		return err
 	}
 	defer lock.Close()
+	var serving atomic.Pointer[app.Service]
+	opts.Egress.Audit = func(e api.EgressEvent) {
+		if s := serving.Load(); s != nil {
+			s.Sandboxes.Audit(e)
+		}
+	}
 	brig, err := env.Open(ctx, opts)
 	if err != nil {
 		return err
@@ -103,6 +110,7 @@ func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
+	serving.Store(service)
 	listeners, err := o.listeners(opts)
 	if err != nil {
 		return err

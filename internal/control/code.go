@@ -28,6 +28,9 @@ type contexts struct {
 
 	mu   sync.Mutex
 	byID map[string]*cellContext
+	// warm are the sessions that came with the template and that nobody has used
+	// yet: each becomes its language's default one.
+	warm []api.KernelRef
 }
 
 func (c *contexts) init() {
@@ -53,6 +56,10 @@ func (c *contexts) refs() []api.KernelRef {
 		ref.Default = x.def
 		list = append(list, ref)
 	}
+	for _, ref := range c.warm {
+		ref.Default = true
+		list = append(list, ref)
+	}
 	slices.SortFunc(list, func(a, b api.KernelRef) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
@@ -61,7 +68,7 @@ func (c *contexts) refs() []api.KernelRef {
 func (c *contexts) drop(ctx context.Context) {
 	c.mu.Lock()
 	old := c.byID
-	c.byID = map[string]*cellContext{}
+	c.byID, c.warm = map[string]*cellContext{}, nil
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
@@ -164,7 +171,32 @@ func (sb *Sandbox) context(ctx context.Context, box host.Session, id, language s
 		return nil, api.Errorf(api.CodeNotFound, "cannot find the interpreter session %.80q: because sandbox %s has none", id, sb.id).
 			WithFix("open one, or leave it out for the default one")
 	}
+	if k := sb.openWarm(ctx, box, language); k != nil {
+		return sb.cells.add(k, true), nil
+	}
 	return sb.open(ctx, box, language, "", true)
+}
+
+// openWarm takes up the session that came with the template; nil when there is none
+// that works, and a new one has to be opened.
+func (sb *Sandbox) openWarm(ctx context.Context, box host.Session, language string) Kernel {
+	sb.cells.mu.Lock()
+	i := slices.IndexFunc(sb.cells.warm, func(r api.KernelRef) bool { return r.Language == language })
+	var ref api.KernelRef
+	if i >= 0 {
+		ref = sb.cells.warm[i]
+		sb.cells.warm = slices.Delete(slices.Clone(sb.cells.warm), i, i+1)
+	}
+	sb.cells.mu.Unlock()
+	if i < 0 || sb.svc.cfg.Kernels == nil {
+		return nil
+	}
+	k, err := sb.svc.cfg.Kernels.Resume(ctx, box, ref)
+	if err != nil {
+		sb.svc.log.Warn("the template's interpreter session is of no use", "id", sb.id, "language", language, "error", err)
+		return nil
+	}
+	return k
 }
 
 func (c *contexts) find(id, language string) *cellContext {

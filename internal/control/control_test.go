@@ -231,6 +231,24 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestFull: a host without room answers after a while, and the rest of a fork does
+// not wait once more.
+func TestFull(t *testing.T) {
+	r := controltest.New(t)
+	large := func(c *api.CreateRequest) { c.Limits.MemoryBytes = 20 << 30 }
+	first := create(t, r, large)
+	res, err := first.Fork(t.Context(), api.ForkRequest{Count: 8})
+	if err != nil || len(res.Children) != 2 || len(res.Errors) != 6 {
+		t.Errorf("a fork that does not fit: %+v, %v", res, err)
+	}
+	_, err = r.Create(t.Context(), "ann", api.CreateRequest{Template: "fake", Limits: api.Resources{MemoryBytes: 20 << 30}}, "")
+	wantCode(t, "one more", err, api.CodeExhausted)
+	if err := first.Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	create(t, r, large)
+}
+
 func TestTimeoutKeepsOutput(t *testing.T) {
 	r := controltest.New(t)
 	sb := create(t, r)

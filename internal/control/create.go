@@ -2,9 +2,6 @@ package control
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"strings"
 	"time"
@@ -25,86 +22,6 @@ type birth struct {
 	// from is the snapshot to restore, or nil; dir is where its files are.
 	from *api.Snapshot
 	dir  string
-}
-
-// pendingCreate is a create that others with the same idempotency key wait for.
-type pendingCreate struct {
-	request string
-	done    chan struct{}
-	sandbox *Sandbox
-	err     error
-}
-
-// Create makes a sandbox for owner. With a key that owner has used before, for
-// the same request, it gives the sandbox of that time; CodeConflict when the
-// request was another one. Other errors: as host.Host's Create.
-func (s *Service) Create(ctx context.Context, owner string, req api.CreateRequest, key string) (*Sandbox, error) {
-	if key == "" {
-		return s.create(ctx, owner, req, "", "")
-	}
-	request := hashOf(req)
-	p, first := s.claimKey(owner, key, request)
-	if first {
-		if p.sandbox, p.err = s.createdWith(owner, key, request); p.sandbox == nil && p.err == nil {
-			p.sandbox, p.err = s.create(ctx, owner, req, key, request)
-		}
-		s.mu.Lock()
-		delete(s.pending, keyName(owner, key))
-		s.mu.Unlock()
-		close(p.done)
-		return p.sandbox, p.err
-	}
-	if p.request != request {
-		return nil, errOtherRequest()
-	}
-	select {
-	case <-p.done:
-		return p.sandbox, p.err
-	case <-ctx.Done():
-		return nil, api.Errorf(api.CodeCancelled, "cannot wait for the sandbox: because the caller went away")
-	}
-}
-
-// claimKey makes the caller the one who creates with this key, or gives it who
-// does now.
-func (s *Service) claimKey(owner, key, request string) (p *pendingCreate, first bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.pending[keyName(owner, key)]; p != nil {
-		return p, false
-	}
-	p = &pendingCreate{request: request, done: make(chan struct{})}
-	s.pending[keyName(owner, key)] = p
-	return p, true
-}
-
-func keyName(owner, key string) string { return owner + "\x00" + key }
-
-// createdWith finds the sandbox that an earlier request with this key made.
-func (s *Service) createdWith(owner, key, request string) (*Sandbox, error) {
-	for _, sb := range s.all() {
-		if r := sb.record(); r.Owner == owner && r.IdempotencyKey == key {
-			if r.Request != request {
-				return nil, errOtherRequest()
-			}
-			return sb, nil
-		}
-	}
-	return nil, nil
-}
-
-func errOtherRequest() error {
-	return api.Errorf(api.CodeConflict, "cannot create: because the idempotency key was used for another request").
-		WithFix("use a new key for each request")
-}
-
-func hashOf(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "" // plain strings and numbers always marshal
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }
 
 func (s *Service) create(ctx context.Context, owner string, req api.CreateRequest, key, request string) (*Sandbox, error) {
@@ -149,11 +66,12 @@ func newBirth(owner string, req api.CreateRequest) (birth, error) {
 	b := birth{
 		spec: api.SandboxSpec{
 			Template: req.Template, Isolation: req.Isolation, Floor: req.Floor, Limits: limits, TTL: ttl,
-			Trust: owner, Session: true, Env: req.Env, Name: req.Name, Metadata: req.Metadata,
+			Trust: owner, Session: true, Env: req.Env, Egress: req.Egress, Name: req.Name, Metadata: req.Metadata,
 		},
 	}
 	b.rec = record{Owner: owner, Env: req.Env}
 	b.rec.Name, b.rec.Metadata = req.Name, maps.Clone(req.Metadata)
+	b.rec.Egress = req.Egress
 	b.rec.IdleTimeoutSeconds, b.rec.Persistent = req.IdleTimeoutSeconds, req.Persistent
 	return b, nil
 }
@@ -250,11 +168,9 @@ func describe(r *record, info api.SandboxInfo, l api.Limits) {
 // keep takes up the kernels of a restored box, writes the record and only then
 // lets others see the sandbox.
 func (s *Service) keep(ctx context.Context, sb *Sandbox, box host.Session, from *api.Snapshot) error {
-	kernels := box.Info().Kernels
-	if from != nil {
-		kernels = from.Kernels
-	}
-	if err := sb.resumeKernels(ctx, box, kernels); err != nil {
+	if from == nil {
+		sb.cells.warm = box.Info().Kernels
+	} else if err := sb.resumeKernels(ctx, box, from.Kernels); err != nil {
 		return err
 	}
 	if err := s.journal.save(sb.record()); err != nil {
@@ -282,6 +198,8 @@ func (s *Service) makeBox(ctx context.Context, b birth) (host.Session, error) {
 	if b.from != nil {
 		names = []string{b.from.Digest, b.from.Template}
 	}
+	waiting, cancel := context.WithTimeout(ctx, s.cfg.CreateWithin)
+	defer cancel()
 	var err error
 	for _, name := range names {
 		if name == "" {
@@ -289,9 +207,12 @@ func (s *Service) makeBox(ctx context.Context, b birth) (host.Session, error) {
 		}
 		spec.Template = name
 		var box host.Sandbox
-		box, err = s.cfg.Host.Create(ctx, spec)
+		box, err = s.cfg.Host.Create(waiting, spec)
 		if api.CodeOf(err) == api.CodeNotFound && err != nil {
 			continue
+		}
+		if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+			return nil, errFull(s.cfg.CreateWithin)
 		}
 		if err != nil {
 			return nil, err
@@ -299,6 +220,12 @@ func (s *Service) makeBox(ctx context.Context, b birth) (host.Session, error) {
 		return checkBox(ctx, box, b.from)
 	}
 	return nil, err
+}
+
+// errFull is for who waited in vain: nothing that holds room ends by itself soon.
+func errFull(waited time.Duration) error {
+	return api.Errorf(api.CodeExhausted, "cannot make a sandbox: because this host had no room for it within %s", waited).
+		WithFix("remove sandboxes that are not needed, or ask for less memory")
 }
 
 // templatesFor lists what a name may mean, best first. ubuntu-24.04 is what

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -41,6 +42,44 @@ func (sb *Sandbox) event(what string, pairs ...string) {
 	if err != nil {
 		sb.svc.log.Warn("cannot record an event", "id", sb.id, "error", err)
 	}
+}
+
+// Audit takes a decision about a sandbox's traffic, for its events. It never
+// blocks: of very many at once some are not written down.
+func (s *Service) Audit(e api.EgressEvent) {
+	if e.Kind == api.EgressLookup && e.Allowed || e.Kind == api.EgressClose && e.Reason == "" {
+		return // what follows, or came before, says enough
+	}
+	select {
+	case s.audits <- e:
+	default:
+	}
+}
+
+func (s *Service) recordAudits() {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case e := <-s.audits:
+			for _, sb := range s.all() {
+				if sb.record().Box == e.Sandbox {
+					sb.event("egress", auditWords(e)...)
+				}
+			}
+		}
+	}
+}
+
+func auditWords(e api.EgressEvent) []string {
+	words := []string{"kind", e.Kind, "allowed", strconv.FormatBool(e.Allowed), "name", clip(e.Name, 253), "rule", e.Rule, "reason", clip(e.Reason, 200)}
+	if e.Target.IsValid() {
+		words = append(words, "target", e.Target.String())
+	}
+	if e.Suppressed > 0 {
+		words = append(words, "suppressed", strconv.FormatInt(e.Suppressed, 10))
+	}
+	return words
 }
 
 func (sb *Sandbox) eventsFile() string { return sb.svc.journal.file("events", sb.id, ".jsonl") }

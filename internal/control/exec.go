@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"io"
 	"strings"
 	"syscall"
@@ -194,9 +193,6 @@ func tee(w io.Writer, log io.Writer) io.Writer {
 	}
 	return io.MultiWriter(log, w)
 }
-
-// errProcessEnded is why writing to a process fails that has ended.
-var errProcessEnded = errors.New("the process has ended")
 
 // With lends the running box to do, for files.
 func (sb *Sandbox) With(ctx context.Context, do func(host.Session) error) error {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -91,6 +92,7 @@ func newChild(parent record, m api.Snapshot, dir string, req api.ForkRequest, i 
 	}
 	maps.Copy(b.rec.Metadata, req.Metadata)
 	b.rec.ParentID, b.rec.ForkTreeID, b.rec.FromSnapshot = parent.ID, tree, parent.FromSnapshot
+	b.rec.Egress = parent.Egress
 	b.rec.IdleTimeoutSeconds, b.rec.Persistent = parent.IdleTimeoutSeconds, parent.Persistent
 	b.spec.Name, b.spec.Metadata = b.rec.Name, b.rec.Metadata
 	b.restore(m, dir, "fork")
@@ -101,13 +103,21 @@ func newChild(parent record, m api.Snapshot, dir string, req api.ForkRequest, i 
 func (s *Service) bearAll(ctx context.Context, births []birth) (api.ForkResult, error) {
 	children := make([]*Sandbox, len(births))
 	errs := make([]error, len(births))
+	var full atomic.Bool // no room for one means none for the rest
 	var wait sync.WaitGroup
 	for i, b := range births {
 		wait.Go(func() {
 			select {
 			case s.forks <- struct{}{}:
 				defer func() { <-s.forks }()
+				if full.Load() {
+					errs[i] = errFull(s.cfg.CreateWithin)
+					return
+				}
 				children[i], errs[i] = s.bear(ctx, b)
+				if errs[i] != nil && api.CodeOf(errs[i]) == api.CodeExhausted {
+					full.Store(true)
+				}
 			case <-ctx.Done():
 				errs[i] = api.Errorf(api.CodeCancelled, "cannot fork: because the caller went away")
 			}

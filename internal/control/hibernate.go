@@ -163,6 +163,6 @@ func (sb *Sandbox) restore(ctx context.Context, r record) (host.Session, error) 
 func childSpec(r record, ttl time.Duration) api.SandboxSpec {
 	return api.SandboxSpec{
 		Isolation: string(r.Isolation), Floor: r.Isolation, TTL: ttl, Trust: r.Owner, Session: true,
-		Name: r.Name, Metadata: r.Metadata,
+		Egress: r.Egress, Name: r.Name, Metadata: r.Metadata,
 	}
 }

@@ -30,7 +30,10 @@ type Config struct {
 	// Dir keeps records, events and logs of sandboxes. It is made if need be, and
 	// belongs to one Service at a time.
 	Dir string
-	Log *slog.Logger // default: none
+	// CreateWithin bounds the wait for room on the host, and the making, of one
+	// sandbox; default a minute.
+	CreateWithin time.Duration
+	Log          *slog.Logger // default: none
 }
 
 // Kernels opens interpreter sessions in sandboxes.
@@ -65,6 +68,7 @@ type Service struct {
 	cfg     Config
 	log     *slog.Logger
 	journal journal
+	audits  chan api.EgressEvent
 	forks   chan struct{} // holds a token for each restore of a fork under way
 	work    sync.WaitGroup
 
@@ -83,6 +87,9 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.CreateWithin == 0 {
+		cfg.CreateWithin = time.Minute
+	}
 	j, err := openJournal(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -92,7 +99,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, log: cfg.Log, journal: j, forks: make(chan struct{}, runtime.NumCPU()),
+		cfg: cfg, log: cfg.Log, journal: j, audits: make(chan api.EgressEvent, 256), forks: make(chan struct{}, runtime.NumCPU()),
 		boxes: map[string]*Sandbox{}, pending: map[string]*pendingCreate{},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -101,6 +108,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.dropOld()
 	s.removeForgotten(s.ctx)
+	s.work.Go(s.recordAudits)
 	if cfg.Snapshots != nil {
 		s.work.Go(s.collect)
 	}

@@ -70,10 +70,8 @@ func TestRefusedConnections(t *testing.T) {
 		"169.254.169.254:9999": "link-local",
 		"100.100.100.200:9999": "metadata",
 		"168.63.129.16:9999":   "metadata",
-		"127.0.0.1:9999":       "loopback",
 		"10.0.0.1:9999":        "private",
 		"192.168.7.1:5433":     "private",
-		"224.0.0.1:9999":       "", // no stack connects to a group
 		"93.184.216.99:9999":   "this host's",
 		"198.18.0.1:80":        "only answers DNS",
 		"198.18.0.77:80":       "benchmark",
@@ -168,7 +166,7 @@ func TestOpenMode(t *testing.T) {
 		}
 		res.Body.Close()
 	}
-	for _, to := range []string{"10.0.0.1:80", "169.254.169.254:80", "127.0.0.1:80"} {
+	for _, to := range []string{"10.0.0.1:80", "169.254.169.254:80"} {
 		if _, err := w.dial(t.Context(), "tcp", to); err == nil {
 			t.Errorf("connected to %s", to)
 		}

@@ -20,7 +20,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
@@ -63,8 +62,8 @@ type Options struct {
 type Gateway struct {
 	policy netpolicy.Policy
 	opts   Options
+	wire   *wire
 	stack  *stack.Stack
-	fd     int // our end of the link
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -91,7 +90,7 @@ func Open(p netpolicy.Policy, o Options) (*Gateway, *driver.Link, error) {
 		return nil, nil, api.Errorf(api.CodeInternal, "cannot make a network link: %w", err)
 	}
 	g := &Gateway{
-		policy: p, opts: o.withDefaults(), fd: ours,
+		policy: p, opts: o.withDefaults(), wire: ours,
 		lookups: rate.NewLimiter(lookupRate, lookupBurst), rate: rate.NewLimiter(connectRate, connectBurst),
 		asking: make(chan struct{}, maxAsking), slots: make(chan struct{}, p.MaxConns),
 		ends: map[*func()]struct{}{},
@@ -165,14 +164,14 @@ func (g *Gateway) close() {
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel()
-	if g.stack != nil {
-		g.stack.Close()
-		g.drain()
-		g.stack.Wait()
+	if g.stack == nil {
+		g.wire.Close()
+		return
 	}
-	// Not before: while the stack still reads, the number would soon be the next
-	// sandbox's link.
-	unix.Close(g.fd)
+	g.stack.Close()
+	g.drain()
+	g.wire.Close() // what the stack waits for
+	g.stack.Wait()
 }
 
 // drain ends what is open until all work is over. Once is not enough: the end of

@@ -15,11 +15,9 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/fdbased"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -38,8 +36,9 @@ const patience = 20 * time.Second
 // names that resolve as they are told to, and one server wherever is dialled.
 type world struct {
 	*Gateway
-	guest *stack.Stack
-	fd    int
+	guest  *stack.Stack
+	gone   sync.Once
+	device *wire
 
 	mu     sync.Mutex
 	hosts  map[string]string // name: address
@@ -65,29 +64,23 @@ func newWorld(t *testing.T, e api.Egress, server string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.guest, w.fd = newGuest(t, link)
+	w.guest, w.device = newGuest(t, link)
 	t.Cleanup(w.close)
 	return w
 }
 
 func (w *world) close() {
 	w.Close()
-	if w.fd >= 0 {
+	w.gone.Do(func() {
+		w.device.Close()
 		w.guest.Destroy()
-		unix.Close(w.fd)
-		w.fd = -1
-	}
+	})
 }
 
 // newGuest makes a network stack as a sandbox has it.
-func newGuest(t *testing.T, link *driver.Link) (*stack.Stack, int) {
+func newGuest(t *testing.T, link *driver.Link) (*stack.Stack, *wire) {
 	t.Helper()
-	fd, err := unix.FcntlInt(link.File.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	link.File.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ep, err := fdbased.New(&fdbased.Options{FDs: []int{fd}, MTU: uint32(link.MTU), EthernetHeader: true, Address: tcpip.LinkAddress(link.MAC), PacketDispatchMode: fdbased.RecvMMsg})
+	device, err := newWire(link.File, link.MAC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +88,7 @@ func newGuest(t *testing.T, link *driver.Link) (*stack.Stack, int) {
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, arp.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol},
 	})
-	if err := s.CreateNIC(nic, ep); err != nil {
+	if err := s.CreateNIC(nic, device); err != nil {
 		t.Fatal(err)
 	}
 	addr := tcpip.AddressWithPrefix{Address: tcpip.AddrFrom4(link.Addr.Addr().As4()), PrefixLen: link.Addr.Bits()}
@@ -106,7 +99,7 @@ func newGuest(t *testing.T, link *driver.Link) (*stack.Stack, int) {
 		{Destination: addr.Subnet(), NIC: nic},
 		{Destination: header.IPv4EmptySubnet, Gateway: tcpip.AddrFrom4(link.Gateway.As4()), NIC: nic},
 	})
-	return s, fd
+	return s, device
 }
 
 func (w *world) resolve(_ context.Context, name string) ([]netip.Addr, error) {

@@ -6,12 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/fdbased"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -23,9 +21,6 @@ import (
 
 const (
 	nic = 1
-	// mtu is what one message of the link may hold: the larger, the cheaper is each
-	// byte. It costs a sandbox with a link half a megabyte.
-	mtu = 65520 - header.EthernetMinimumSize
 	// linkBuffer is how much of the kernel's memory waiting frames may take. What
 	// does not fit is lost, as on any network. Without CAP_NET_ADMIN the kernel gives
 	// less.
@@ -38,11 +33,11 @@ const (
 func gatewayAddr() netip.Addr   { return netip.AddrFrom4([4]byte{198, 18, 0, 1}) }
 func guestPrefix() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, 0, 2}), 30) }
 
-// newLink makes the pair of sockets: our descriptor, and the box's link.
-func newLink() (ours int, link *driver.Link, err error) {
+// newLink makes the pair of sockets: our device, and the box's link.
+func newLink() (ours *wire, link *driver.Link, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return -1, nil, err
+		return nil, nil, err
 	}
 	for _, fd := range fds {
 		for force, plain := range map[int]int{unix.SO_SNDBUFFORCE: unix.SO_SNDBUF, unix.SO_RCVBUFFORCE: unix.SO_RCVBUF} {
@@ -55,34 +50,33 @@ func newLink() (ours int, link *driver.Link, err error) {
 	mac := make(net.HardwareAddr, 6)
 	rand.Read(mac) // never fails
 	mac[0] = 0x02  // administered by us, of one station
-	return fds[0], &driver.Link{
-		File: os.NewFile(uintptr(fds[1]), "link"), MAC: mac, MTU: mtu, Addr: guestPrefix(), Gateway: gatewayAddr(),
-	}, nil
+	theirs := os.NewFile(uintptr(fds[1]), "link")
+	if ours, err = newWire(os.NewFile(uintptr(fds[0]), "link"), gatewayMAC()); err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, &driver.Link{File: theirs, MAC: mac, MTU: mtu, Addr: guestPrefix(), Gateway: gatewayAddr()}, nil
 }
 
-// newStack makes the network stack behind fd, which stays the caller's.
-func newStack(fd int, link *driver.Link) (*stack.Stack, error) {
+// newStack makes the network stack behind a device, which it owns.
+func newStack(w *wire, link *driver.Link) (*stack.Stack, error) {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, arp.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol},
 	})
-	err := setUp(s, fd, link)
-	if err != nil {
+	if err := setUp(s, w, link); err != nil {
+		w.Close()
 		s.Destroy()
 		return nil, err
 	}
 	return s, nil
 }
 
-func setUp(s *stack.Stack, fd int, link *driver.Link) error {
+func setUp(s *stack.Stack, w *wire, link *driver.Link) error {
 	if err := tune(s); err != nil {
 		return err
 	}
-	ep, err := newEndpoint(fd)
-	if err != nil {
-		return err
-	}
-	if err := s.CreateNIC(nic, ep); err != nil {
+	if err := s.CreateNIC(nic, w); err != nil {
 		return fmt.Errorf("cannot make the device: %s", err)
 	}
 	gateway := tcpip.AddrFrom4(gatewayAddr().As4())
@@ -105,22 +99,7 @@ func setUp(s *stack.Stack, fd int, link *driver.Link) error {
 	return nil
 }
 
-// newEndpoint makes gVisor's end of the link. It makes descriptors without
-// FD_CLOEXEC, so no program may be started meanwhile.
-func newEndpoint(fd int) (stack.LinkEndpoint, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	ep, err := fdbased.New(&fdbased.Options{
-		FDs: []int{fd}, MTU: mtu, EthernetHeader: true, Address: gatewayMAC(),
-		PacketDispatchMode: fdbased.RecvMMsg, ProcessorsPerChannel: 1,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return ep, unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-}
-
-func gatewayMAC() tcpip.LinkAddress { return tcpip.LinkAddress("\x02brig\x01") }
+func gatewayMAC() net.HardwareAddr { return net.HardwareAddr("\x02brig\x01") }
 
 // tune bounds what a connection may hold, and how long a dead one stays.
 func tune(s *stack.Stack) error {

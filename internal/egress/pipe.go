@@ -22,13 +22,20 @@ const errBudget = refusal("the budget of bytes is spent")
 // pipe is one allowed connection: the guest's side and the server's.
 type pipe struct {
 	g     *Gateway
-	in    *guestConn
+	in    guestSide
 	out   net.Conn
 	to    netip.AddrPort
 	names []string // that it may be for; nil: any
 
 	sent, got atomic.Int64
 	halfOver  atomic.Bool
+}
+
+// guestSide is a guestConn, but for tests.
+type guestSide interface {
+	net.Conn
+	CloseWrite() error
+	abort()
 }
 
 // run copies both ways until both are over, and says why it was cut, if it was.

@@ -12,6 +12,10 @@ import (
 // sentry's own heap and its stub processes.
 const boxOverhead = 80 << 20
 
+// sessionsPerCPU is how many sessions are admitted in the place of one sandbox that
+// computes all the time.
+const sessionsPerCPU = 16
+
 // demand is what one sandbox takes of the host while it exists.
 type demand struct {
 	bytes    int64
@@ -20,6 +24,17 @@ type demand struct {
 
 func demandOf(l api.Limits) demand {
 	return demand{bytes: l.MemoryBytes + boxOverhead, milliCPU: int64(l.CPUs * 1000)}
+}
+
+// demandOfSpec is demandOf for a request. A session mostly waits for its caller, and
+// the kernel shares the processor among those that work: it holds a share of one,
+// or a few sessions would keep all others out.
+func demandOfSpec(spec api.SandboxSpec) demand {
+	d := demandOf(spec.Limits)
+	if spec.Session {
+		d.milliCPU /= sessionsPerCPU
+	}
+	return d
 }
 
 func (d demand) within(room demand) bool {

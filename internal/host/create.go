@@ -72,7 +72,7 @@ func (m *Manager) plan(ctx context.Context, spec api.SandboxSpec) (plan, error) 
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{spec: spec, template: t, driver: d, need: demandOf(spec.Limits), egress: policy}
+	p := plan{spec: spec, template: t, driver: d, need: demandOfSpec(spec), egress: policy}
 	if spec.Session && len(t.Kernels) > 0 {
 		p.snapshot = snapshotCode
 		return p, nil

@@ -9,7 +9,8 @@ import (
 )
 
 // session is a sandbox that lives until its deadline and runs several programs at
-// once.
+// once. They share its limits: when the kernel ends the box itself because they
+// needed too much memory, all of them are oom and the sandbox is gone.
 type session struct {
 	*sandbox
 	turn chan struct{} // holds a token during Pause, Resume or Snapshot

@@ -53,7 +53,7 @@ func TestSessionDies(t *testing.T) {
 	}{
 		{"die of boredom", "boredom", ""},
 		{"lie garbage", "broke the protocol", ""},
-		{"oom", "more memory than 512MiB", api.OOM},
+		{"oom box", "more memory than 512MiB", api.OOM},
 	} {
 		t.Run(tt.script, func(t *testing.T) {
 			box := newSession(t, r)
@@ -75,6 +75,19 @@ func TestSessionDies(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+// A program that the kernel ended for memory need not be the end of its sandbox.
+func TestSessionSurvivesOOM(t *testing.T) {
+	box := newSession(t, newRig(t, newFake(nil)))
+	for _, tt := range []struct {
+		script string
+		want   api.Verdict
+	}{{"oom", api.OOM}, {"exit 3", api.Nonzero}, {"true", api.OK}} {
+		if res, err := box.Exec(t.Context(), shell(tt.script), host.Stdio{}); err != nil || res.Verdict != tt.want {
+			t.Errorf("%s: %s, %v; want %s", tt.script, res.Verdict, err, tt.want)
+		}
 	}
 }
 

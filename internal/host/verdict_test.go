@@ -63,6 +63,12 @@ func TestJudge(t *testing.T) {
 		{"the hard RLIMIT_CPU", outcome{Report: killedBy(syscall.SIGKILL), Usage: driver.Usage{CPU: 2 * time.Second}}, api.CPUTime, "cpu_time", -1, "SIGKILL"},
 		{"SIGKILL below the cpu limit", outcome{Report: killedBy(syscall.SIGKILL), Usage: driver.Usage{CPU: time.Second}}, api.Signal, "", -1, "SIGKILL"},
 
+		{"the hard RLIMIT_CPU in a session", outcome{Shared: true, Report: with(killedBy(syscall.SIGKILL), func(r *guest.ExitReport) { r.CPUMicros = 2_000_000 })}, api.CPUTime, "cpu_time", -1, "SIGKILL"},
+		{"SIGKILL beside a busy program", outcome{Shared: true, Report: killedBy(syscall.SIGKILL), Usage: driver.Usage{CPU: 2 * time.Second}}, api.Signal, "", -1, "SIGKILL"},
+		{"a failure after another program's full disk", outcome{Shared: true, Report: with(exited(1), full)}, api.Nonzero, "", 1, ""},
+		{"a failure after another program's fork bomb", outcome{Shared: true, Report: with(exited(1), crowded)}, api.Nonzero, "", 1, ""},
+		{"writes refused in a session", outcome{Shared: true, Report: exited(1), Usage: driver.Usage{DiskRefused: 1}}, api.DiskFull, "disk", 1, ""},
+
 		{"too much output", outcome{Stop: stopOutput, Output: 2000}, api.OutputLimit, "output", -1, ""},
 
 		{"killed for memory", outcome{Report: killedBy(syscall.SIGKILL), Usage: driver.Usage{OOMKills: 1}}, api.OOM, "memory", -1, "SIGKILL"},

@@ -163,7 +163,7 @@ func TestErrors(t *testing.T) {
 		{"no template", "POST", "/v1/sandboxes", `{"template":"nope"}`, 404, "not_found"},
 		{"too large", "POST", "/v1/sandboxes", strings.Repeat(" ", 2<<20), 413, "invalid"},
 		{"volumes", "POST", "/v1/sandboxes", `{"template":"fake","volumes":[{"name":"v"}]}`, 501, "unsupported"},
-		{"egress", "POST", "/v1/sandboxes", `{"template":"fake","egress_allowlist":["a.com"]}`, 501, "unsupported"},
+		{"egress", "POST", "/v1/sandboxes", `{"template":"fake","egress":{"mode":"much"}}`, 400, "invalid"},
 		{"functions", "POST", "/v1/functions", `{}`, 501, "unsupported"},
 		{"a function", "GET", "/v1/functions/f1", nil, 501, "unsupported"},
 		{"ports", "GET", path + "/ports", nil, 501, "unsupported"},

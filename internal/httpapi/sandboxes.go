@@ -14,9 +14,9 @@ type createBody struct {
 	api.CreateRequest
 	Metadata metadata `json:"metadata"`
 	// What this server has not: naming it is an error, not something to ignore.
-	Volumes         []any `json:"volumes"`
-	Egress          any   `json:"egress"`
-	EgressAllowlist []any `json:"egress_allowlist"`
+	Volumes []any `json:"volumes"`
+	// EgressAllowlist is another name of egress with a list.
+	EgressAllowlist []string `json:"egress_allowlist"`
 }
 
 // reservedMetadata is said by the server and never by a caller.
@@ -37,8 +37,8 @@ func createSandbox(s *Server, w http.ResponseWriter, r *request) error {
 	if len(body.Volumes) > 0 {
 		return notPart("a volume")
 	}
-	if body.Egress != nil || len(body.EgressAllowlist) > 0 {
-		return notPart("an egress policy other than none")
+	if len(body.EgressAllowlist) > 0 && body.Egress == nil {
+		body.Egress = &api.Egress{Mode: api.EgressAllow, Allow: body.EgressAllowlist}
 	}
 	body.CreateRequest.Metadata = cleanMetadata(body.Metadata)
 	sb, err := s.cfg.Sandboxes.Create(r.Context(), r.owner, body.CreateRequest, r.Header.Get("Idempotency-Key"))

@@ -26,6 +26,7 @@ type local struct {
 	gone         chan struct{}
 }
 
+func (l *local) Info() api.SandboxInfo          { return api.SandboxInfo{} }
 func (l *local) Done() <-chan struct{}          { return l.gone }
 func (l *local) Ended() (reason, detail string) { return "died", "" }
 

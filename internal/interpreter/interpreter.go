@@ -132,7 +132,8 @@ func (k *Kernel) cannotStart(err error) error {
 // attach takes up the kernel that came with a snapshot.
 func (k *Kernel) attach(ctx context.Context, pid int) error {
 	p := newProgram(ctx)
-	request := p.conn.Sync(kernel.Request{Op: kernel.OpResume, Seed: entropy(), Env: k.o.Env})
+	l := k.s.Info().Limits
+	request := p.conn.Sync(kernel.Request{Op: kernel.OpResume, Seed: entropy(), Env: k.o.Env, PIDs: l.PIDs, OpenFiles: l.OpenFiles})
 	err := p.begin(func(ctx context.Context, io host.Stdio) (host.Process, error) {
 		return k.s.Attach(ctx, pid, k.spec(), io)
 	})

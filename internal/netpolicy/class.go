@@ -38,8 +38,8 @@ func specials() []special {
 
 		row("0.0.0.0/8", "unspecified", never),
 		row("10.0.0.0/8", "private", open),
-		row("100.64.0.0/10", "shared", open), // carrier-grade NAT
-		row("127.0.0.0/8", "loopback", open),
+		row("100.64.0.0/10", "shared", open),  // carrier-grade NAT
+		row("127.0.0.0/8", "loopback", never), // inside, that is the sandbox itself
 		row("172.16.0.0/12", "private", open),
 		row("192.0.0.0/24", "reserved", open),
 		row("192.0.2.0/24", "documentation", open),
@@ -51,7 +51,7 @@ func specials() []special {
 		row("224.0.0.0/4", "multicast", never),
 		row("240.0.0.0/4", "reserved", never),
 
-		row("::1/128", "loopback", open),
+		row("::1/128", "loopback", never),
 		row("fc00::/7", "private", open),
 		row("fec0::/10", "site-local", never),
 		row("ff00::/8", "multicast", never),

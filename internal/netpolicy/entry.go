@@ -133,7 +133,7 @@ func (p *Policy) checkPrefix(r netip.Prefix) error {
 		return fmt.Errorf("it stands for an IPv4 address: write that")
 	}
 	if c := p.classify(r.Addr()); c.never && r.Bits() >= c.bits {
-		return fmt.Errorf("addresses for %s are never allowed", c.name)
+		return fmt.Errorf("no sandbox may reach such an address (%s)", c.name)
 	}
 	return nil
 }

@@ -2,10 +2,10 @@
 // nothing and dials nothing. internal/egress asks it about every name and every
 // connection.
 //
-// What is private to the host's surroundings (private and shared ranges,
-// loopback, the host's own addresses, …) is only reachable if an entry names it
-// as an address; a name never leads there, and neither does mode open. Metadata
-// and link-local addresses are never reachable.
+// What is private to the host's surroundings (private and shared ranges, the
+// host's own addresses, …) is only reachable if an entry names it as an address; a
+// name never leads there by itself, and neither does mode open. Metadata,
+// link-local and loopback addresses are never reachable.
 package netpolicy
 
 import (
@@ -152,7 +152,7 @@ func (p Policy) Connect(t Target) Decision {
 // that also holds public addresses, such as 0.0.0.0/0, does not mean the private
 // ones in it, and this host has to be named by its very address.
 func (r netRule) names(c class, own bool) bool {
-	if own && c.name != "loopback" {
+	if own {
 		return r.prefix.IsSingleIP()
 	}
 	return c.public() || r.prefix.Bits() >= c.bits

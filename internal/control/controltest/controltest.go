@@ -60,7 +60,7 @@ func (r *Rig) start() {
 	r.host = m
 	r.Service, err = control.New(control.Config{
 		Host: m, Snapshots: r.Store, SnapshotKey: func(string) string { return r.Driver.SnapshotKey() },
-		Kernels: kernels{}, Dir: control.DirIn(filepath.Join(r.dir, "state")), Log: slog.New(slog.DiscardHandler),
+		Kernels: kernels{}, CreateWithin: 3 * time.Second, Dir: control.DirIn(filepath.Join(r.dir, "state")), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		r.t.Fatal(err)

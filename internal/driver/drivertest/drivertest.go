@@ -40,6 +40,9 @@ type Options struct {
 	// NoBoundary says that boxes share the host's kernel and names: they get no names
 	// of their own, and of a program's tree only its process group can be signalled.
 	NoBoundary bool
+	// Links says that boxes can have a network link. If not, the suite checks that
+	// Create refuses one with CodeUnsupported.
+	Links bool
 	// NoRestore says that boxes of this Root cannot be restored, though the
 	// driver's others can.
 	NoRestore bool
@@ -124,6 +127,7 @@ func Run(t *testing.T, d driver.Driver, opts Options) {
 		{"Terminal", s.testTerminal},
 		{"Freeze", s.testFreeze},
 		{"Names", s.testNames},
+		{"Link", s.testLink},
 		{"Reset", s.testReset},
 		{"DestroyEndsPrograms", s.testDestroyEndsPrograms},
 		{"DestroyWithoutCreate", s.testDestroyWithoutCreate},
@@ -136,6 +140,7 @@ func Run(t *testing.T, d driver.Driver, opts Options) {
 		{"Usage", s.testUsage},
 		{"Pause", s.testPause},
 		{"Snapshot", s.testSnapshot},
+		{"SnapshotRunning", s.testSnapshotRunning},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Cleanup(func() { s.checkEmpty(t) }) // first in, so it comes last

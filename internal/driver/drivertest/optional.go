@@ -2,11 +2,13 @@ package drivertest
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/guest"
 )
 
 func (s *suite) testUsage(t *testing.T) {
@@ -82,6 +84,69 @@ func (s *suite) testSnapshot(t *testing.T) {
 	}
 	done(t, b)
 	s.checkBadSnapshot(t)
+}
+
+// testSnapshotRunning keeps a box whose program runs, twice in a row; in the clone
+// the program goes on.
+func (s *suite) testSnapshotRunning(t *testing.T) {
+	if !s.opts.Snapshots || s.opts.NoRestore {
+		t.Skip("these boxes have no snapshots")
+	}
+	b := s.create(t, s.spec())
+	request := s.request(Program{Echo: true})
+	request.Flags |= guest.ExecKeep
+	p, err := b.guest.Launch(patient(t), request, guest.Streams{Stdin: never{patient(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.Wait(patient(t)) // with an error: the box is destroyed first
+	}()
+	t.Cleanup(func() { <-ended })
+	t.Cleanup(func() { b.end(t) })
+	s.keep(t, b)
+	spec := s.spec()
+	spec.Snapshot = s.keep(t, b)
+	clone := s.create(t, spec)
+	var out bytes.Buffer
+	again, err := clone.guest.Attach(patient(t), p.PID(), guest.Streams{Stdin: strings.NewReader("hello"), Stdout: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := again.Wait(patient(t)); err != nil || r.Status != 0 || out.String() != "hello" {
+		t.Errorf("in the clone the program ended with %+v, %v, and said %q", r, err, out.String())
+	}
+}
+
+// never is a reader that has nothing until ctx ends.
+type never struct{ ctx context.Context }
+
+func (n never) Read([]byte) (int, error) {
+	<-n.ctx.Done()
+	return 0, n.ctx.Err()
+}
+
+// keep makes a snapshot of a box that goes on.
+func (s *suite) keep(t *testing.T, b box) string {
+	t.Helper()
+	dir := t.TempDir()
+	if p, ok := b.Box.(driver.SnapshotPreparer); ok {
+		if err := p.PrepareSnapshot(patient(t), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.guest.Freeze(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Box.(driver.Snapshotter).Snapshot(patient(t), dir, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.guest.Thaw(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // checkClones restores two boxes: both have the old state, and neither sees the

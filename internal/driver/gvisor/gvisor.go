@@ -6,7 +6,7 @@
 // running as nobody under seccomp with an empty root, plus its stubs. The root
 // filesystem is one EROFS image, mapped read-only; what the program writes goes
 // to a scratch file without a name, with a size cap. There is no network device but
-// loopback. Nothing else exists on the host: no mount, no netns, no metadata
+// loopback, unless the box is given a link. Nothing else exists on the host: no mount, no netns, no metadata
 // file; only a control socket, and a cgroup where the host lets us have one.
 //
 // Platform: systrap. Verified against the pinned gVisor version only; flags and

@@ -55,7 +55,7 @@ func TestContract(t *testing.T) {
 	for name, cfg := range map[string]Config{"cgroup": {ScratchDir: t.TempDir()}, "no cgroup": {NoCgroup: true, ScratchDir: t.TempDir()}, "no disk": {}} {
 		t.Run(name, func(t *testing.T) {
 			drivertest.Run(t, newDriver(t, cfg), drivertest.Options{
-				Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true,
+				Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true, Links: true,
 			})
 		})
 	}
@@ -69,7 +69,7 @@ func TestContractWithHostDirectories(t *testing.T) {
 		t.Skip("this host's /bin is no link to /usr/bin")
 	}
 	drivertest.Run(t, newDriver(t, Config{}), drivertest.Options{
-		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true, NoRestore: true,
+		Root: root, Agent: []string{"/.brig/agent"}, Program: drivertest.Shell, Snapshots: true, Links: true, NoRestore: true,
 	})
 }
 

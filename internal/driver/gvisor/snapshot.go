@@ -40,6 +40,9 @@ func openSnapshot(dir string, flag int) ([]*os.File, error) {
 // would count against the box's memory limit, and the box would stand still until
 // half of what it just wrote is on the disk. And clones find all of it in memory.
 func (b *Box) PrepareSnapshot(ctx context.Context, dir string) error {
+	if err := b.canSnapshot(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(filepath.Join(dir, pagesFile), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot make the snapshot's files: %w", err)
@@ -97,9 +100,8 @@ func (b *Box) pages() int64 {
 // Snapshot implements driver.Snapshotter. The sentry always goes on afterwards:
 // one that ends by itself may be gone before its answer is out.
 func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error {
-	if len(b.spec.Root.Binds) > 0 {
-		return api.Errorf(api.CodeUnsupported, "cannot snapshot a box that shows host directories").
-			WithFix("use a template that is an image: brig template ls")
+	if err := b.canSnapshot(); err != nil {
+		return err
 	}
 	err := b.save(ctx, dir)
 	if !keepRunning {
@@ -107,6 +109,14 @@ func (b *Box) Snapshot(ctx context.Context, dir string, keepRunning bool) error 
 		<-b.done
 	}
 	return err
+}
+
+func (b *Box) canSnapshot() error {
+	if len(b.spec.Root.Binds) == 0 {
+		return nil
+	}
+	return api.Errorf(api.CodeUnsupported, "cannot snapshot a box that shows host directories").
+		WithFix("use a template that is an image: brig template ls")
 }
 
 // save pauses the box, writes its files and lets it go on.

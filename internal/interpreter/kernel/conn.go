@@ -18,8 +18,9 @@ type Conn struct {
 	ready chan struct{} // closed by the first event
 	ended chan struct{} // closed by Close
 
-	out    decoder
-	marker []byte // of Sync; nil when frames are in step
+	out     decoder
+	marker  []byte // of Sync; nil when frames are in step
+	skipped []byte // the last of what came before it
 
 	handing sync.Mutex // held while an event is with its taker
 
@@ -133,7 +134,9 @@ func (c *Conn) Sync(r Request) Request {
 func (c *Conn) Write(p []byte) (int, error) {
 	n := len(p)
 	if c.marker != nil {
-		p = c.seek(p)
+		if p = c.seek(p); p == nil {
+			return n, nil
+		}
 	}
 	if err := c.out.feed(p, c.take); err != nil {
 		err = fmt.Errorf("the kernel broke the protocol: %w", err)
@@ -143,17 +146,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// seek skips what comes before the marker, which is the end of the answer.
+// seek skips what comes before the marker, which is the end of the answer, and
+// gives what follows it; nil when it has not come.
 func (c *Conn) seek(p []byte) []byte {
-	c.out.buf = append(c.out.buf, p...)
-	i := bytes.Index(c.out.buf, c.marker)
+	c.skipped = append(c.skipped, p...)
+	i := bytes.Index(c.skipped, c.marker)
 	if i < 0 {
-		keep := min(len(c.out.buf), len(c.marker)-1)
-		c.out.buf = append([]byte(nil), c.out.buf[len(c.out.buf)-keep:]...)
+		keep := min(len(c.skipped), len(c.marker)-1)
+		c.skipped = append([]byte(nil), c.skipped[len(c.skipped)-keep:]...)
 		return nil
 	}
-	rest := bytes.Clone(c.out.buf[i+len(c.marker):])
-	c.out.buf, c.marker = nil, nil
+	rest := append([]byte{}, c.skipped[i+len(c.marker):]...)
+	c.skipped, c.marker = nil, nil
 	c.mu.Lock()
 	id := c.next
 	c.mu.Unlock()

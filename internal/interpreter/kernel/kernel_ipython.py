@@ -4,17 +4,27 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
+import types
 import warnings
+
+# The package imports its terminal first, which takes more time and memory than
+# all that a kernel needs of it.
+terminal = types.ModuleType("IPython.terminal.embed")
+terminal.embed = None
+sys.modules["IPython.terminal.embed"] = terminal
+try:
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets import Any, Type
+    from traitlets.config import Config
+finally:
+    del sys.modules["IPython.terminal.embed"], terminal
 
 # As in Jupyter: figures are shown at the end of the cell that made them.
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-
-from IPython.core.displayhook import DisplayHook
-from IPython.core.displaypub import DisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Any, Type
-from traitlets.config import Config
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -17,7 +17,7 @@ const (
 const (
 	OpRun    = "run"    // a cell: Code, Env for it alone, and how much it may say
 	OpWarm   = "warm"   // the same, and its traces are removed
-	OpResume = "resume" // after a restore: Seed, Env, Cwd ("" = as it was)
+	OpResume = "resume" // after a restore: Seed, Env, limits; Cwd ("" = as it was)
 )
 
 // Request asks a kernel for something.
@@ -27,8 +27,10 @@ type Request struct {
 	Code        string            `json:"code,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`
 	Cwd         string            `json:"cwd,omitempty"`
-	Seed        string            `json:"seed,omitempty"` // hex
-	Sync        string            `json:"sync,omitempty"` // see Conn.Sync
+	Seed        string            `json:"seed,omitempty"`       // hex
+	Sync        string            `json:"sync,omitempty"`       // see Conn.Sync
+	PIDs        int               `json:"pids,omitempty"`       // limits of a kernel that was
+	OpenFiles   int               `json:"open_files,omitempty"` // baked without any
 	OutputBytes int64             `json:"output_bytes"`
 	ResultBytes int64             `json:"result_bytes"`
 }
