@@ -180,7 +180,7 @@ print(fails(get, "http://web.example.org/"), fails(connect, "93.184.216.34", 80)
 }
 
 // TestEgressAfterFork holds that a snapshot of a sandbox with a network restores
-// with another one's, or with none.
+// with another one's, or with none, and that the parent's connections go on.
 func TestEgressAfterFork(t *testing.T) {
 	w := openOutside(t)
 	l := api.DefaultLimits()
@@ -198,7 +198,9 @@ func TestEgressAfterFork(t *testing.T) {
 	if _, err := box.(host.Session).Snapshot(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the parent's open connection: %s", goOn())
+	if got := goOn(); got != "/held at web.example.org" {
+		t.Errorf("the parent's open connection after the snapshot: %s", got)
+	}
 	for _, tt := range []struct {
 		egress *api.Egress
 		want   string

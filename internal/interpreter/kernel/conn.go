@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"sync"
 )
+
+// maxAnswer bounds the answer that a kernel from a snapshot is found by.
+const maxAnswer = 4 << 10
 
 // Conn is the host's end of one kernel: it is written to with the kernel's
 // standard output, and what it gives to read is the kernel's standard input.
@@ -152,16 +156,22 @@ func (c *Conn) seek(p []byte) []byte {
 	c.skipped = append(c.skipped, p...)
 	i := bytes.Index(c.skipped, c.marker)
 	if i < 0 {
-		keep := min(len(c.skipped), len(c.marker)-1)
-		c.skipped = append([]byte(nil), c.skipped[len(c.skipped)-keep:]...)
+		keep := min(len(c.skipped), maxAnswer)
+		c.skipped = append(c.skipped[:0], c.skipped[len(c.skipped)-keep:]...)
 		return nil
 	}
-	rest := append([]byte{}, c.skipped[i+len(c.marker):]...)
-	c.skipped, c.marker = nil, nil
+	end := i + len(c.marker)
+	rest := append([]byte{}, c.skipped[end:]...)
+	var e Event
+	start := bytes.LastIndex(c.skipped[:end], []byte(`{"id":`))
+	if start < 0 || json.Unmarshal(c.skipped[start:end], &e) != nil {
+		e = Event{Type: TypeEnd, Failed: "its answer cannot be read"}
+	}
 	c.mu.Lock()
-	id := c.next
+	e.ID = c.next
 	c.mu.Unlock()
-	c.take(Event{ID: id, Type: TypeEnd})
+	c.skipped, c.marker = nil, nil
+	c.take(e)
 	return rest
 }
 

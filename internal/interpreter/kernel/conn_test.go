@@ -112,6 +112,27 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// Why a kernel from a snapshot cannot be taken up is told.
+func TestSyncTellsTheReason(t *testing.T) {
+	c := NewConn()
+	defer c.Close(nil)
+	request := c.Sync(Request{Op: OpResume})
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Do(t.Context(), request)
+		done <- err
+	}()
+	if _, err := c.In.Read(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(c, "xx%s{\"id\":1,\"type\":\"end\",\"failed\":\"no entropy\",\"sync\":%q}", "....", request.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "no entropy") {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 func TestDoEndsWithItsContext(t *testing.T) {
 	c := NewConn()
 	defer c.Close(nil)

@@ -126,7 +126,7 @@ class Kernel:
             try:
                 reply = handlers[request["op"]](request)
             except Exception as e:
-                self.channel.send(id=self.cell, type="end", failed="%s: %s" % (type(e).__name__, e))
+                self.channel.send(id=self.cell, type="end", failed="%s: %s" % (type(e).__name__, e), sync=request.get("sync", ""))
             else:
                 self.channel.send(id=self.cell, type="end", **reply)
             self.cell = 0

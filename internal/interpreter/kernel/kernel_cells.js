@@ -157,6 +157,7 @@ process.on("uncaughtException", (e) => console.error("Uncaught", e));
 process.on("unhandledRejection", (e) => console.error("Unhandled rejection:", e));
 
 globalThis.display = displayer(show);
+globalThis.crypto ??= require("crypto").webcrypto; // as in newer versions
 modules.install(globalThis);
 
 // Requests come one at a time; each is run from a fresh turn of the event loop,
@@ -168,7 +169,7 @@ new Frames(new net.Socket({ fd: 3, readable: true, writable: false }), (request)
     } catch (e) {
       if (cell) cell.restore();
       cell = null;
-      send({ id: request.id, type: "end", failed: String(e) });
+      send({ id: request.id, type: "end", failed: String(e), sync: request.sync });
     }
   }),
 ).on("end", () => process.exit(0));
