@@ -29,6 +29,11 @@ func OpenKeys(o Options) (*auth.Keys, error) {
 	return auth.Open(filepath.Join(o.DataDir, "keys.json"))
 }
 
+// OpenSnapshots opens the snapshots of sandboxes of a data directory.
+func OpenSnapshots(o Options) (*snapshot.Store, error) {
+	return snapshot.Open(snapshotDir(o), snapshot.Options{Log: o.Log})
+}
+
 // OpenService makes the service of a. There may be one at a time for a state
 // directory: the caller sees to that.
 func (a *App) OpenService(o Options, version string) (*Service, error) {
@@ -43,7 +48,7 @@ func (s *Service) open(a *App, o Options, version string) (err error) {
 	if s.Keys, err = OpenKeys(o); err != nil {
 		return err
 	}
-	if s.snapshots, err = snapshot.Open(snapshotDir(o), snapshot.Options{Log: o.Log}); err != nil {
+	if s.snapshots, err = OpenSnapshots(o); err != nil {
 		return err
 	}
 	s.Sandboxes, err = control.New(control.Config{

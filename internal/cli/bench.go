@@ -55,6 +55,7 @@ run on the machine meanwhile.`,
 		RunE: func(c *cobra.Command, _ []string) error { return runBench(c.Context(), env, o) },
 	}
 	o.AddFlags(c.Flags())
+	c.AddCommand(newBenchSessionsCommand(env))
 	return c
 }
 
@@ -78,17 +79,17 @@ func runBench(ctx context.Context, env *Env, o benchOptions) error {
 			return err
 		}
 	}
-	return writeReport(env, o, report)
+	return writeReport(env, o.Output, report)
 }
 
-func writeReport(env *Env, o benchOptions, report bench.Report) error {
+func writeReport(env *Env, output string, report bench.Report) error {
 	b, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err
 	}
 	b = append(b, '\n')
-	if o.Output != "" {
-		if err := os.WriteFile(o.Output, b, 0o644); err != nil {
+	if output != "" {
+		if err := os.WriteFile(output, b, 0o644); err != nil {
 			return api.Errorf(api.CodeInvalid, "cannot write the report: %w", err).WithFix("give a file that you can write with -o")
 		}
 	}

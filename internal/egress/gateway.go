@@ -100,6 +100,9 @@ func Open(p netpolicy.Policy, o Options) (*Gateway, *driver.Link, error) {
 	if g.stack, err = newStack(ours, link); err == nil {
 		err = g.serve()
 	}
+	if err == nil {
+		ours.start()
+	}
 	if err != nil {
 		link.File.Close()
 		g.Close()
@@ -165,12 +168,12 @@ func (g *Gateway) close() {
 	g.mu.Unlock()
 	g.cancel()
 	if g.stack == nil {
-		g.wire.Close()
+		g.wire.stop()
 		return
 	}
 	g.stack.Close()
 	g.drain()
-	g.wire.Close() // what the stack waits for
+	g.wire.stop()
 	g.stack.Wait()
 }
 

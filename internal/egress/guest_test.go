@@ -72,7 +72,7 @@ func newWorld(t *testing.T, e api.Egress, server string) *world {
 func (w *world) close() {
 	w.Close()
 	w.gone.Do(func() {
-		w.device.Close()
+		w.device.stop()
 		w.guest.Destroy()
 	})
 }
@@ -99,6 +99,7 @@ func newGuest(t *testing.T, link *driver.Link) (*stack.Stack, *wire) {
 		{Destination: addr.Subnet(), NIC: nic},
 		{Destination: header.IPv4EmptySubnet, Gateway: tcpip.AddrFrom4(link.Gateway.As4()), NIC: nic},
 	})
+	device.start()
 	return s, device
 }
 

@@ -65,7 +65,7 @@ func newStack(w *wire, link *driver.Link) (*stack.Stack, error) {
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol},
 	})
 	if err := setUp(s, w, link); err != nil {
-		w.Close()
+		w.stop()
 		s.Destroy()
 		return nil, err
 	}

@@ -47,15 +47,17 @@ func newWire(f *os.File, mac net.HardwareAddr) (*wire, error) {
 	return w, nil
 }
 
-// Attach begins to read, or has what is read from now on discarded.
+// Attach says which stack gets what is read; nil discards it.
 func (w *wire) Attach(d stack.NetworkDispatcher) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stack == nil && d != nil {
-		w.reader.Add(1)
-		go w.read()
-	}
 	w.stack = d
+}
+
+// start begins to read, once, when the stack is set up.
+func (w *wire) start() {
+	w.reader.Add(1)
+	go w.read()
 }
 
 // read ends when the socket is closed, on either side.
@@ -104,6 +106,13 @@ func (w *wire) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 		}
 	}
 	return list.Len(), nil
+}
+
+// stop ends the reader and waits for it. It comes before the stack's Wait: that
+// one waits, too, but holds locks which the reader may need for its last frame.
+func (w *wire) stop() {
+	w.Close()
+	w.Wait()
 }
 
 // Close ends the reader.
