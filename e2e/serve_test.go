@@ -83,7 +83,9 @@ func TestShell(t *testing.T) {
 	id := session(t)
 	master, slave := terminal(t)
 	resize(t, master, 40, 100)
-	cmd := brig(t.Context(), "sandbox", "shell", id)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := brig(ctx, "sandbox", "shell", id)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -99,8 +101,9 @@ func TestShell(t *testing.T) {
 	// The new size is on its way beside what is typed: ask until it is there.
 	s.say("until stty size | grep '50 120'; do sleep 0.05; done")
 	s.wait("\r50 120\r\n")
-	s.say("sleep 1000")
-	s.wait("sleep 1000\r\n")
+	// What is typed is echoed before it runs: wait for what only the program says.
+	s.say("sh -c 'echo a''sleep; sleep 1000'")
+	s.wait("asleep\r\n")
 	s.f.WriteString("\x03")
 	s.say("exit $((3 + 4))")
 	err := cmd.Wait()

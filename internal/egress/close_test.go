@@ -3,7 +3,6 @@ package egress
 import (
 	"context"
 	"net"
-	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -60,11 +59,13 @@ func TestCloseDuringDials(t *testing.T) {
 	for range 20 {
 		w := newWorld(t, allow("93.184.216.34"), "")
 		dialing := make(chan struct{}, 64)
-		w.opts.Dial = func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
-			dialing <- struct{}{}
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
+		w.with(func() {
+			w.onDial = func(ctx context.Context) error {
+				dialing <- struct{}{}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var guests sync.WaitGroup
 		for range 8 {
@@ -92,13 +93,14 @@ func TestCloseDuringHandshakes(t *testing.T) {
 	for range 20 {
 		w := newWorld(t, allow("93.184.216.34"), l.Addr().String())
 		dialed := make(chan struct{}, 1)
-		real := w.opts.Dial
-		w.opts.Dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-			w.guest.RemoveNIC(nic) // the guest is gone before its connection is
-			c, err := real(ctx, to)
-			dialed <- struct{}{}
-			return c, err
-		}
+		guest := w.guest
+		w.with(func() {
+			w.onDial = func(context.Context) error {
+				guest.RemoveNIC(nic) // the guest is gone before its connection is
+				dialed <- struct{}{}
+				return nil
+			}
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var guests sync.WaitGroup
 		guests.Go(func() {

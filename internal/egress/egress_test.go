@@ -46,20 +46,22 @@ func TestAllowedName(t *testing.T) {
 		t.Errorf("got %q", b)
 	}
 	if !w.wasDialed("93.184.216.34:80") {
-		t.Errorf("dialed %v: not the address that was checked", w.dialed)
+		t.Errorf("dialed %v: not the address that was checked", w.reached())
 	}
-	i := slices.IndexFunc(w.events, func(e api.EgressEvent) bool { return e.Kind == api.EgressConnect })
-	if i < 0 || !w.events[i].Allowed || w.events[i].Name != "web.example.org" || w.events[i].Rule != "web.example.org" || w.events[i].Time.IsZero() {
-		t.Errorf("audit: %+v", w.events)
+	var events []api.EgressEvent
+	w.with(func() { events = slices.Clone(w.events) })
+	i := slices.IndexFunc(events, func(e api.EgressEvent) bool { return e.Kind == api.EgressConnect })
+	if i < 0 || !events[i].Allowed || events[i].Name != "web.example.org" || events[i].Rule != "web.example.org" || events[i].Time.IsZero() {
+		t.Errorf("audit: %+v", events)
 	}
 }
 
 // TestRefusedConnections holds that connect() itself fails, and nothing is dialled.
 func TestRefusedConnections(t *testing.T) {
 	w := newWorld(t, allow("web.example.org:8080", "*.example.net", "192.168.7.0/24:5432", "0.0.0.0/0:9999"), "")
-	w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")}
+	w.with(func() { w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")} })
 	w.lookup("web.example.org")
-	w.dialed = nil
+	w.with(func() { w.dialed = nil })
 	for to, why := range map[string]string{
 		"93.184.216.35:80":     "not on the list",
 		"93.184.216.34:80":     "this port",
@@ -89,8 +91,8 @@ func TestRefusedConnections(t *testing.T) {
 			}
 		})
 	}
-	if w.dialed != nil {
-		t.Errorf("dialed %v", w.dialed)
+	if w.reached() != nil {
+		t.Errorf("dialed %v", w.reached())
 	}
 }
 
@@ -104,8 +106,8 @@ func TestRefusedNames(t *testing.T) {
 			t.Errorf("%s: %v %v", name, addrs, code)
 		}
 	}
-	if w.asked != 0 {
-		t.Errorf("%d refused names reached the resolver", w.asked)
+	if w.lookupCount() != 0 {
+		t.Errorf("%d refused names reached the resolver", w.lookupCount())
 	}
 }
 
@@ -113,21 +115,21 @@ func TestRefusedNames(t *testing.T) {
 // first or later, in any notation.
 func TestRebinding(t *testing.T) {
 	w := newWorld(t, allow("web.example.org"), "")
-	w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")}
+	w.with(func() { w.own = []netip.Addr{netip.MustParseAddr("93.184.216.99")} })
 	for _, addr := range []string{
 		"127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1",
 		"::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "fd00:ec2::254", "93.184.216.99",
 	} {
-		w.hosts["web.example.org"] = addr
+		w.with(func() { w.hosts["web.example.org"] = addr })
 		if addrs, code := w.lookup("web.example.org"); addrs != nil || code != dnsmessage.RCodeNameError {
 			t.Errorf("%s: %v %v", addr, addrs, code)
 		}
 	}
-	w.hosts["web.example.org"] = "10.0.0.1 93.184.216.34"
+	w.with(func() { w.hosts["web.example.org"] = "10.0.0.1 93.184.216.34" })
 	if addrs, _ := w.lookup("web.example.org"); len(addrs) != 1 || addrs[0].String() != "93.184.216.34" {
 		t.Errorf("of a public and a private address: %v", addrs)
 	}
-	w.hosts["web.example.org"] = "10.0.0.1"
+	w.with(func() { w.hosts["web.example.org"] = "10.0.0.1" })
 	w.names.mu.Lock()
 	clear(w.names.cache) // as after the TTL
 	w.names.mu.Unlock()
@@ -143,14 +145,14 @@ func TestRebinding(t *testing.T) {
 // lead to.
 func TestNamedRange(t *testing.T) {
 	w := newWorld(t, allow("web.example.org", "10.0.0.0/24:80"), echoServer(t).Listener.Addr().String())
-	w.hosts["web.example.org"] = "10.0.0.5"
+	w.with(func() { w.hosts["web.example.org"] = "10.0.0.5" })
 	res, err := w.client(t).Get("http://web.example.org/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
 	if !w.wasDialed("10.0.0.5:80") {
-		t.Errorf("dialed %v", w.dialed)
+		t.Errorf("dialed %v", w.reached())
 	}
 }
 
@@ -177,16 +179,16 @@ func TestDNS(t *testing.T) {
 			t.Errorf("%v: %v %v", kind, addrs, code)
 		}
 	}
-	if w.asked != 0 {
-		t.Errorf("%d of them reached the resolver", w.asked)
+	if w.lookupCount() != 0 {
+		t.Errorf("%d of them reached the resolver", w.lookupCount())
 	}
 	for range 3 {
 		if addrs, _ := w.lookup("WEB.example.ORG"); len(addrs) != 1 {
 			t.Errorf("%v", addrs)
 		}
 	}
-	if w.asked != 1 {
-		t.Errorf("%d lookups of one name", w.asked)
+	if w.lookupCount() != 1 {
+		t.Errorf("%d lookups of one name", w.lookupCount())
 	}
 
 	c := w.mustDial(t, "198.18.0.1:53")
@@ -252,8 +254,8 @@ func TestOtherUDP(t *testing.T) {
 		}
 		c.Close()
 	}
-	if w.dialed != nil {
-		t.Errorf("dialed %v", w.dialed)
+	if w.reached() != nil {
+		t.Errorf("dialed %v", w.reached())
 	}
 }
 

@@ -47,6 +47,7 @@ type world struct {
 	events []api.EgressEvent
 	own    []netip.Addr
 	asked  int // lookups that reached the resolver
+	onDial func(context.Context) error
 }
 
 // newWorld opens a gateway and a guest.
@@ -60,7 +61,7 @@ func newWorld(t *testing.T, e api.Egress, server string) *world {
 		t.Fatal(err)
 	}
 	var link *driver.Link
-	w.Gateway, link, err = Open(p, Options{Resolve: w.resolve, Dial: w.dialHost, Audit: w.audit, Own: func() []netip.Addr { return w.own }})
+	w.Gateway, link, err = Open(p, Options{Resolve: w.resolve, Dial: w.dialHost, Audit: w.audit, Own: w.ownAddrs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +118,29 @@ func (w *world) resolve(_ context.Context, name string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
+// with looks at the world or changes it, while nobody else does.
+func (w *world) with(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	do()
+}
+
+func (w *world) ownAddrs() (own []netip.Addr) {
+	w.with(func() { own = w.own })
+	return own
+}
+
 // dialHost notes what the gateway wants to reach, and connects to the server.
 func (w *world) dialHost(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	w.mu.Lock()
 	w.dialed = append(w.dialed, to.String())
+	hook := w.onDial
 	w.mu.Unlock()
+	if hook != nil {
+		if err := hook(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", w.server)
 }
@@ -130,6 +149,18 @@ func (w *world) audit(e api.EgressEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)
+}
+
+// lookupCount counts the lookups that reached the resolver.
+func (w *world) lookupCount() (n int) {
+	w.with(func() { n = w.asked })
+	return n
+}
+
+// reached are the addresses that were dialled.
+func (w *world) reached() (list []string) {
+	w.with(func() { list = slices.Clone(w.dialed) })
+	return list
 }
 
 // refused are the reasons of the refusals so far.
