@@ -18,7 +18,7 @@ const (
 type Egress struct {
 	// Mode is none, allow or open; "" means allow when Allow has entries, else none.
 	Mode string `json:"mode,omitempty"`
-	// Allow lists names ("pypi.org", "*.example.org", "db.example.org:5432") and
+	// Allow lists names ("packages.example.com", "*.example.org", "db.example.org:5432") and
 	// addresses ("192.0.2.7:443", "10.0.0.0/8"). A name without a port means 80 and
 	// 443, an address without one every port. An empty list allows nothing. With
 	// mode open it holds addresses only: private ones to be opened, too.

@@ -40,7 +40,7 @@ func (o *templateBuildOptions) AddFlags(c *cobra.Command) {
 	f.Var(&o.memory, "memory", "memory of each RUN (default 2GiB)")
 	f.Var(&o.disk, "disk", "bytes that a RUN may write (default 8GiB)")
 	f.DurationVar(&b.Limits.Timeout, "timeout", 0, "`TIME` that a RUN may take (default 30m)")
-	f.StringSliceVar(&b.AllowEgress, "allow-egress", nil, "what RUN may reach, `HOSTS` such as deb.debian.org,*.example.org:8080 (default: nothing)")
+	f.StringSliceVar(&b.AllowEgress, "allow-egress", nil, "what RUN may reach, `HOSTS` such as packages.example.com,*.example.org:8080 (default: nothing)")
 	f.StringSliceVar(&b.Packages, "packages", nil, "Debian packages to add, `A,B`")
 	f.StringSliceVar(&b.Pip, "pip", nil, "Python packages to install on top of --from, `A,B` or a requirements.txt; this host's pip fetches them")
 	f.StringSliceVar(&b.Npm, "npm", nil, "npm packages to install on top of --from, `A,B`; this host's npm fetches them")

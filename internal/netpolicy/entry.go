@@ -76,7 +76,7 @@ func (p *Policy) add(entry string) error {
 
 func badEntry(entry string, err error) error {
 	return api.Errorf(api.CodeInvalid, "cannot allow %.80q: because %w", entry, err).
-		WithFix("write a name (pypi.org, *.example.org), an address or a range (10.0.0.0/8), each with or without :PORT")
+		WithFix("write a name (packages.example.com, *.example.org), an address or a range (10.0.0.0/8), each with or without :PORT")
 }
 
 // splitPort takes HOST, HOST:PORT, [V6] and [V6]:PORT apart. Port 0 is none.

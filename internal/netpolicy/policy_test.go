@@ -31,10 +31,10 @@ func TestParse(t *testing.T) {
 		{api.Egress{}, ""},
 		{api.Egress{Mode: "allow"}, ""},
 		{api.Egress{Mode: "open", Allow: []string{"10.0.0.0/8"}}, ""},
-		{api.Egress{Allow: []string{"pypi.org", "*.example.org:443", "192.0.2.7", "192.0.2.0/24:53", "fd12::/16", "[fd12::1]:80"}}, ""},
+		{api.Egress{Allow: []string{"packages.example.com", "*.example.org:443", "192.0.2.7", "192.0.2.0/24:53", "fd12::/16", "[fd12::1]:80"}}, ""},
 		{api.Egress{Mode: "all"}, "no such mode"},
-		{api.Egress{Mode: "none", Allow: []string{"pypi.org"}}, "mode is none"},
-		{api.Egress{Mode: "open", Allow: []string{"pypi.org"}}, "every name already"},
+		{api.Egress{Mode: "none", Allow: []string{"packages.example.com"}}, "mode is none"},
+		{api.Egress{Mode: "open", Allow: []string{"packages.example.com"}}, "every name already"},
 		{api.Egress{MaxBytes: -1}, "budget"},
 		{api.Egress{MaxConns: maxConns + 1}, "budget"},
 		{allow(long...), "more than"},
@@ -42,13 +42,13 @@ func TestParse(t *testing.T) {
 		{allow("*"), "every name"},
 		{allow("*.org"), "two parts"},
 		{allow("a.*.org"), "letters"},
-		{allow("https://pypi.org/"), "cannot allow"},
-		{allow("user@pypi.org"), "letters"},
-		{allow("pypi.org:0"), "not a port"},
-		{allow("pypi.org:+80"), "not a port"},
-		{allow("pypi.org:65536"), "not a port"},
-		{allow("pypi.org:"), "not a port"},
-		{allow("pypi.org\x00.evil.example"), "letters"},
+		{allow("https://packages.example.com/"), "cannot allow"},
+		{allow("user@packages.example.com"), "letters"},
+		{allow("packages.example.com:0"), "not a port"},
+		{allow("packages.example.com:+80"), "not a port"},
+		{allow("packages.example.com:65536"), "not a port"},
+		{allow("packages.example.com:"), "not a port"},
+		{allow("packages.example.com\x00.evil.example"), "letters"},
 		{allow("pÿpi.org"), "letters"},
 		{allow("127.1"), "number"},
 		{allow("2130706433"), "number"},
@@ -134,30 +134,30 @@ func TestSpecialAddresses(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
-	p := parse(t, allow("pypi.org", "*.example.org:443", "db.example.org:5432", "10.0.0.0/24:5432", "192.0.2.2"))
+	p := parse(t, allow("packages.example.com", "*.example.org:443", "db.example.org:5432", "10.0.0.0/24:5432", "192.0.2.2"))
 	for _, tt := range []struct {
 		to    string
 		names string
 		own   bool
 		want  string // the rule; "" is a refusal
 	}{
-		{"93.184.216.34:443", "pypi.org", false, "pypi.org"},
-		{"93.184.216.34:80", "pypi.org", false, "pypi.org"},
-		{"93.184.216.34:22", "pypi.org", false, ""},
+		{"93.184.216.34:443", "packages.example.com", false, "packages.example.com"},
+		{"93.184.216.34:80", "packages.example.com", false, "packages.example.com"},
+		{"93.184.216.34:22", "packages.example.com", false, ""},
 		{"93.184.216.34:443", "", false, ""},
 		{"93.184.216.34:443", "evil.example", false, ""},
-		{"93.184.216.34:443", "evil.example pypi.org", false, "pypi.org"},
+		{"93.184.216.34:443", "evil.example packages.example.com", false, "packages.example.com"},
 		{"93.184.216.34:443", "a.example.org", false, "*.example.org:443"},
 		{"93.184.216.34:443", "a.b.example.org", false, "*.example.org:443"},
 		{"93.184.216.34:80", "a.example.org", false, ""},
 		{"93.184.216.34:443", "example.org", false, ""},
 		{"93.184.216.34:443", "evilexample.org", false, ""},
 		{"93.184.216.34:5432", "db.example.org", false, "db.example.org:5432"},
-		{"93.184.216.34:443", "pypi.org", true, ""},
+		{"93.184.216.34:443", "packages.example.com", true, ""},
 		{"10.0.0.7:5432", "", false, "10.0.0.0/24:5432"},
 		{"10.0.0.7:5432", "", true, ""}, // this host is only named by its very address
 		{"192.0.2.2:1", "", true, "192.0.2.2"},
-		{"10.0.0.7:5433", "pypi.org", false, ""},
+		{"10.0.0.7:5433", "packages.example.com", false, ""},
 		{"10.0.1.7:5432", "db.example.org", false, ""},
 		{"192.0.2.2:0", "", false, ""},
 	} {
@@ -167,12 +167,12 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s %q own=%t: %+v, want rule %q", tt.to, tt.names, tt.own, d, tt.want)
 		}
 	}
-	shared := p.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"evil.example", "pypi.org", "a.example.org"}})
-	if got := strings.Join(shared.Names, " "); got != "pypi.org a.example.org" {
+	shared := p.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"evil.example", "packages.example.com", "a.example.org"}})
+	if got := strings.Join(shared.Names, " "); got != "packages.example.com a.example.org" {
 		t.Errorf("a shared address is for %q", got)
 	}
 	for _, none := range []Policy{{}, parse(t, api.Egress{}), parse(t, api.Egress{Mode: api.EgressAllow})} {
-		if none.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"pypi.org"}}).Allowed || none.Lookup("pypi.org").Allowed {
+		if none.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"packages.example.com"}}).Allowed || none.Lookup("packages.example.com").Allowed {
 			t.Errorf("%+v allows something", none)
 		}
 	}
@@ -181,7 +181,7 @@ func TestConnect(t *testing.T) {
 // FuzzParseName holds that a name has one spelling, and that no other parser can
 // take it for an address or cut it elsewhere.
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"pypi.org", "PyPI.org.", "a\x00.b", "127.1", "0x7f.1", "2130706433", "[::1]", "a..b", "-a.b", "xn--bcher-kva.example", "a.b:80", "a@b", "ⓔxample.org"} {
+	for _, s := range []string{"packages.example.com", "PyPI.org.", "a\x00.b", "127.1", "0x7f.1", "2130706433", "[::1]", "a..b", "-a.b", "xn--bcher-kva.example", "a.b:80", "a@b", "ⓔxample.org"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -204,7 +204,7 @@ func FuzzParseName(f *testing.F) {
 // FuzzParse holds that no list opens metadata or loopback, and that mistakes are
 // the user's.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"pypi.org", "*.example.org:443", "0.0.0.0/0", "::/0", "169.254.0.0/15", "[fd12::/16]:80", "fe80::%1", "64:ff9b::/96", "1.2.3.4:5"} {
+	for _, s := range []string{"packages.example.com", "*.example.org:443", "0.0.0.0/0", "::/0", "169.254.0.0/15", "[fd12::/16]:80", "fe80::%1", "64:ff9b::/96", "1.2.3.4:5"} {
 		f.Add(s, s)
 	}
 	forbidden := []netip.Addr{
@@ -221,7 +221,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, addr := range forbidden {
 			for _, port := range []uint16{80, 443, 5} {
-				if p.Connect(Target{Addr: netip.AddrPortFrom(addr, port), Names: []string{"pypi.org"}}).Allowed {
+				if p.Connect(Target{Addr: netip.AddrPortFrom(addr, port), Names: []string{"packages.example.com"}}).Allowed {
 					t.Errorf("%q %q opens %s", a, b, addr)
 				}
 			}
