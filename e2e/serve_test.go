@@ -104,8 +104,7 @@ func TestShell(t *testing.T) {
 	// What is typed is echoed before it runs: wait for what only the program says.
 	s.say("sh -c 'echo a''sleep; sleep 1000'")
 	s.wait("asleep\r\n")
-	s.f.WriteString("\x03")
-	s.wait("$") // what is typed ahead of it may be thrown away with the interrupt
+	s.interrupt()
 	s.say("exit $((3 + 4))")
 	err := cmd.Wait()
 	if exit, isExit := err.(*exec.ExitError); !isExit || exit.ExitCode() != 7 {
@@ -120,6 +119,19 @@ type screen struct {
 	seen string
 }
 
+// interrupt presses Ctrl-C until there is a prompt, as a person does: what is typed
+// while the shell changes the terminal over to a program may be lost.
+func (s *screen) interrupt() {
+	s.t.Helper()
+	for range 20 {
+		s.f.WriteString("\x03")
+		if s.within(3*time.Second, "$") == nil {
+			return
+		}
+	}
+	s.t.Fatalf("it cannot be interrupted; the screen shows %q", s.seen)
+}
+
 func (s *screen) say(line string) {
 	s.t.Helper()
 	if _, err := s.f.WriteString(line + "\n"); err != nil {
@@ -130,17 +142,23 @@ func (s *screen) say(line string) {
 // wait reads until the screen shows text, and forgets all up to it.
 func (s *screen) wait(text string) {
 	s.t.Helper()
+	if err := s.within(time.Minute, text); err != nil {
+		s.t.Fatalf("%q never came (%v); the screen shows %q", text, err, s.seen)
+	}
+}
+
+func (s *screen) within(patience time.Duration, text string) error {
 	buf := make([]byte, 4096)
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(patience); ; {
 		if _, rest, ok := strings.Cut(s.seen, text); ok {
 			s.seen = rest
-			return
+			return nil
 		}
 		s.f.SetReadDeadline(deadline)
 		n, err := s.f.Read(buf)
 		s.seen += string(buf[:n])
 		if err != nil {
-			s.t.Fatalf("%q never came (%v); the screen shows %q", text, err, s.seen)
+			return err
 		}
 	}
 }
