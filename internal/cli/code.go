@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/client"
 )
 
 func newCodeCommand(env *Env) *cobra.Command {
@@ -264,33 +265,30 @@ func runCodeOpen(ctx context.Context, env *Env, id, language, cwd string) error 
 }
 
 func newCodeCloseCommand(env *Env) *cobra.Command {
-	return &cobra.Command{
+	return onCodeSession(env, &cobra.Command{
 		Use: "close ID SESSION", Short: "End an interpreter session",
 		Long:    "End an interpreter session; its state is gone.",
 		Example: "  brig code close ID SESSION",
-		Args:    args(2, 2, "one sandbox (ID) and one SESSION"), ValidArgsFunction: completeSandboxes(env),
-		RunE: func(c *cobra.Command, args []string) error {
-			sb, err := sandboxOf(c.Context(), env, args[0])
-			if err != nil {
-				return err
-			}
-			return sb.CloseCodeContext(c.Context(), args[1])
-		},
+	}, (*client.Sandbox).CloseCodeContext)
+}
+
+// onCodeSession completes a command that does one thing with one session.
+func onCodeSession(env *Env, c *cobra.Command, do func(*client.Sandbox, context.Context, string) error) *cobra.Command {
+	c.Args, c.ValidArgsFunction = args(2, 2, "one sandbox (ID) and one SESSION"), completeSandboxes(env)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		sb, err := sandboxOf(c.Context(), env, args[0])
+		if err != nil {
+			return err
+		}
+		return do(sb, c.Context(), args[1])
 	}
+	return c
 }
 
 func newCodeRestartCommand(env *Env) *cobra.Command {
-	return &cobra.Command{
+	return onCodeSession(env, &cobra.Command{
 		Use: "restart ID SESSION", Short: "Give an interpreter session a new, empty kernel",
 		Long:    "Give an interpreter session a new, empty kernel, whatever the old one does.",
 		Example: "  brig code restart ID SESSION",
-		Args:    args(2, 2, "one sandbox (ID) and one SESSION"), ValidArgsFunction: completeSandboxes(env),
-		RunE: func(c *cobra.Command, args []string) error {
-			sb, err := sandboxOf(c.Context(), env, args[0])
-			if err != nil {
-				return err
-			}
-			return sb.RestartCodeContext(c.Context(), args[1])
-		},
-	}
+	}, (*client.Sandbox).RestartCodeContext)
 }

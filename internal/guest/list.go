@@ -101,6 +101,20 @@ func (c *Client) Stat(ctx context.Context, path string) (api.FileInfo, error) {
 		return api.FileInfo{}, err
 	}
 	defer c.leave(st)
+	info, err := c.firstEntry(ctx, st)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	info.Path = path
+	f, err := c.recv(ctx, st)
+	if err == nil && f.Type != TypeEnd {
+		err = c.violation("it sent a frame of type %d behind a file's description", f.Type)
+	}
+	return info, err
+}
+
+// firstEntry waits for the ENTRY that an answer about one file begins with.
+func (c *Client) firstEntry(ctx context.Context, st *stream) (api.FileInfo, error) {
 	f, err := c.recv(ctx, st)
 	switch {
 	case err != nil:
@@ -108,15 +122,7 @@ func (c *Client) Stat(ctx context.Context, path string) (api.FileInfo, error) {
 	case f.Type == TypeErr:
 		return api.FileInfo{}, c.refusal(f)
 	case f.Type != TypeEntry:
-		return api.FileInfo{}, c.violation("it described a file with a frame of type %d", f.Type)
+		return api.FileInfo{}, c.violation("it began a file with a frame of type %d", f.Type)
 	}
-	info, err := c.entry(f)
-	if err != nil {
-		return api.FileInfo{}, err
-	}
-	info.Path = path
-	if f, err = c.recv(ctx, st); err == nil && f.Type != TypeEnd {
-		err = c.violation("it sent a frame of type %d behind a file's description", f.Type)
-	}
-	return info, err
+	return c.entry(f)
 }

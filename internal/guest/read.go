@@ -55,18 +55,9 @@ func (c *Client) content(ctx context.Context, st *stream, limit int64, w io.Writ
 	}
 }
 
-// fileEntry waits for the ENTRY that an answer to GET or READ begins with.
+// fileEntry is firstEntry of an answer that has the content of a regular file.
 func (c *Client) fileEntry(ctx context.Context, st *stream) (api.FileInfo, error) {
-	f, err := c.recv(ctx, st)
-	switch {
-	case err != nil:
-		return api.FileInfo{}, err
-	case f.Type == TypeErr:
-		return api.FileInfo{}, c.refusal(f)
-	case f.Type != TypeEntry:
-		return api.FileInfo{}, c.violation("it began a file with a frame of type %d", f.Type)
-	}
-	info, err := c.entry(f)
+	info, err := c.firstEntry(ctx, st)
 	switch {
 	case err != nil:
 		return api.FileInfo{}, err
