@@ -119,8 +119,8 @@ type screen struct {
 	seen string
 }
 
-// interrupt presses Ctrl-C until there is a prompt, as a person does: what is typed
-// while the shell changes the terminal over to a program may be lost.
+// interrupt presses Ctrl-C until there is a prompt. One that comes right after a
+// program started is lost about one time in five, for a reason not found yet.
 func (s *screen) interrupt() {
 	s.t.Helper()
 	for range 20 {
