@@ -23,6 +23,9 @@ type Egress struct {
 	// 443, an address without one every port. An empty list allows nothing. With
 	// mode open it holds addresses only: private ones to be opened, too.
 	Allow []string `json:"allow,omitempty"`
+	// Deny lists addresses and ranges that mode open does not reach, unless Allow has
+	// them.
+	Deny []string `json:"deny,omitempty"`
 	// MaxBytes is how much may be sent and received in all; 0 = 10 GiB.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 	// MaxConns is how many connections may be open at a time; 0 = 128.

@@ -69,4 +69,7 @@ type FileInfo struct {
 	// or "" where the guest did not say.
 	ModTime int64  `json:"mtime_ns,omitempty"`
 	Target  string `json:"target,omitempty"`
+	// UID and GID are whose it is, inside.
+	UID uint32 `json:"uid,omitempty"`
+	GID uint32 `json:"gid,omitempty"`
 }

@@ -89,6 +89,7 @@ type Lifecycle struct {
 	IdleTimeoutSeconds float64   `json:"idle_timeout_seconds"`
 	IdleSeconds        float64   `json:"idle_seconds"` // since it was last used
 	Persistent         bool      `json:"persistent"`
+	HibernateAtEnd     bool      `json:"hibernate_at_end"`
 }
 
 // LifecycleChange moves it; nil leaves a value as it is. A new TTL counts from now.
@@ -96,6 +97,11 @@ type LifecycleChange struct {
 	TTLSeconds         *float64 `json:"ttl_seconds,omitempty"`
 	IdleTimeoutSeconds *float64 `json:"idle_timeout_seconds,omitempty"`
 	Persistent         *bool    `json:"persistent,omitempty"`
+	// ExtendOnly leaves the deadline as it is when the new one would be sooner.
+	ExtendOnly bool `json:"extend_only,omitempty"`
+	// HibernateAtEnd has a running sandbox hibernate at its deadline, for as long as a
+	// TTL may be, instead of ending.
+	HibernateAtEnd *bool `json:"hibernate_at_end,omitempty"`
 }
 
 // ExecRequest runs one program: Cmd, a line for sh, or Argv.
@@ -112,9 +118,11 @@ type ExecRequest struct {
 	TimeoutSeconds float64 `json:"timeout_seconds,omitempty"`
 	// OutputBytes caps what is kept of the output, and ends the program beyond it;
 	// 0 = 16 MiB for a call that waits for the result, else unlimited.
-	OutputBytes int64     `json:"output_bytes,omitempty"`
-	Root        bool      `json:"root,omitempty"`
-	Terminal    *Terminal `json:"terminal,omitempty"`
+	OutputBytes int64 `json:"output_bytes,omitempty"`
+	Root        bool  `json:"root,omitempty"`
+	// User is "user", as which programs run by default, or "root".
+	User     string    `json:"user,omitempty"`
+	Terminal *Terminal `json:"terminal,omitempty"`
 	// OnTimeout "result" makes a timeout an ordinary answer instead of status 504.
 	OnTimeout string `json:"on_timeout,omitempty"`
 	// Tag names a background process for its caller.
@@ -195,6 +203,11 @@ type CodeRequest struct {
 	Language       string  `json:"language,omitempty"` // default python
 	Context        string  `json:"context,omitempty"`
 	TimeoutSeconds float64 `json:"timeout_seconds,omitempty"` // default 30
+	// Env is for this cell alone.
+	Env map[string]string `json:"env,omitempty"`
+	// Cwd is where the default context begins if this cell is its first; default
+	// /work.
+	Cwd string `json:"cwd,omitempty"`
 }
 
 // Event is one thing that happened to a sandbox. Events outlive it.

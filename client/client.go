@@ -32,6 +32,9 @@ const maxReply = 256 << 20
 type Client struct {
 	Sandboxes Sandboxes
 	Snapshots Snapshots
+	Files     Uploads
+	Batches   Batches
+	Templates Templates
 
 	base *url.URL
 	key  string
@@ -42,16 +45,13 @@ type Client struct {
 // socket, with or without unix:// before it. Nothing is sent yet. A socket needs no
 // key.
 func New(address, key string) (*Client, error) {
-	c := &Client{key: key}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	c.http = &http.Client{Transport: transport}
-	c.Sandboxes.c, c.Snapshots.c = c, c
+	c := Through(transport, key)
 	if path, ok := socketPath(address); ok {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
 		}
-		c.base = &url.URL{Scheme: "http", Host: "brig"}
 		return c, nil
 	}
 	u, err := url.Parse(address)
@@ -69,6 +69,14 @@ func socketPath(address string) (string, bool) {
 		return path, true
 	}
 	return address, strings.HasPrefix(address, "/")
+}
+
+// Through prepares calls that transport carries instead of a connection of the
+// client's own: to a server in this process, or by way of something that watches.
+func Through(transport http.RoundTripper, key string) *Client {
+	c := &Client{key: key, base: &url.URL{Scheme: "http", Host: "brig"}, http: &http.Client{Transport: transport}}
+	c.Sandboxes.c, c.Snapshots.c, c.Files.c, c.Batches.c, c.Templates.c = c, c, c, c, c
+	return c
 }
 
 // Close drops idle connections.

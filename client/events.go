@@ -7,16 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 
 	"github.com/brigdev/brig/api"
 )
 
-// event is one server-sent event: its name and the fields that any of them has.
+// event is one server-sent event: its id, its name and the fields that any of them
+// has.
 type event struct {
-	Name   string
-	Data   []byte
+	ID     string `json:"-"`
+	Name   string `json:"-"`
+	Data   []byte `json:"-"`
 	Chunk  string `json:"chunk"`
 	Offset int64  `json:"offset"`
 	Bytes  []byte `json:"base64"`
@@ -31,24 +34,59 @@ const maxEvent = 64 << 20
 // events gives the events of a stream until it ends or give fails. An event named
 // "error" becomes an error.
 func (c *Client) events(ctx context.Context, method, path string, query url.Values, in any, give func(event) error) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return api.Errorf(api.CodeInvalid, "cannot send the request: because %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	resp, err := c.send(ctx, method, path, query, body, http.Header{"Accept": {"text/event-stream"}})
+	resp, err := c.openEvents(ctx, method, path, query, in, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
+	err = scanEvents(resp.Body, func(e event) error {
+		if e.Name == "error" {
+			return wireError(e.Data, http.StatusInternalServerError)
+		}
+		return give(e)
+	})
+	var cut *cutError
+	switch {
+	case errors.Is(err, errStop):
+		return nil
+	case errors.As(err, &cut):
+		return broken(ctx, cut.err)
+	}
+	return err
+}
+
+// openEvents asks for a stream of events. The caller closes the reply's body.
+func (c *Client) openEvents(ctx context.Context, method, path string, query url.Values, in any, header http.Header) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, api.Errorf(api.CodeInvalid, "cannot send the request: because %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	h := http.Header{"Accept": {"text/event-stream"}}
+	maps.Copy(h, header)
+	return c.send(ctx, method, path, query, body, h)
+}
+
+// cutError is a stream that broke off.
+type cutError struct{ err error }
+
+func (e *cutError) Error() string { return e.err.Error() }
+
+// scanEvents gives the events of a stream until it ends, breaks off, which is a
+// cutError, or give fails.
+func scanEvents(r io.Reader, give func(event) error) error {
+	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
 	var e event
 	for lines.Scan() {
 		line := lines.Bytes()
+		if id, ok := bytes.CutPrefix(line, []byte("id: ")); ok {
+			e.ID = string(id)
+			continue
+		}
 		if name, ok := bytes.CutPrefix(line, []byte("event: ")); ok {
 			e.Name = string(name)
 			continue
@@ -60,20 +98,14 @@ func (c *Client) events(ctx context.Context, method, path string, query url.Valu
 		if len(line) > 0 || e.Data == nil {
 			continue
 		}
-		if e.Name == "error" {
-			return wireError(e.Data, http.StatusInternalServerError)
-		}
 		_ = json.Unmarshal(e.Data, &e) // events of other shapes keep their data
 		if err := give(e); err != nil {
-			if errors.Is(err, errStop) {
-				return nil
-			}
 			return err
 		}
 		e = event{}
 	}
 	if err := lines.Err(); err != nil {
-		return broken(ctx, err)
+		return &cutError{err}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -135,6 +136,18 @@ func (sb *Sandbox) Events(ctx context.Context, tail int) ([]api.Event, error) {
 	var list []api.Event
 	err := sb.c.call(ctx, http.MethodGet, sb.path("/events"), url.Values{"tail": {strconv.Itoa(tail)}}, nil, &list)
 	return list, err
+}
+
+// FollowEvents gives what happened to it and what happens, until it ends or give
+// fails.
+func (sb *Sandbox) FollowEvents(ctx context.Context, give func(api.Event) error) error {
+	return sb.c.events(ctx, http.MethodGet, sb.path("/events"), url.Values{"follow": {"1"}}, nil, func(e event) error {
+		var happened api.Event
+		if err := json.Unmarshal(e.Data, &happened); err != nil {
+			return broken(ctx, err)
+		}
+		return give(happened)
+	})
 }
 
 // Fork makes children of this moment; the sandbox goes on.

@@ -37,15 +37,29 @@ func pythonSpec() api.SandboxSpec {
 // TestHostContract runs the contract of hosts over real sandboxes.
 func TestHostContract(t *testing.T) {
 	needPython(t)
+	programs := hosttest.Shell()
+	programs.Serve = []string{"python3", "-c", echoServer}
 	hosttest.Run(t, hosttest.Subject{
 		New: func(t *testing.T) host.Host {
 			a := openApp(t, 0)
 			t.Cleanup(func() { a.Close() }) // after the suite closed the host
 			return a.Host
 		},
-		Spec: pythonSpec(), Language: "sh", Programs: hosttest.Shell(),
+		Spec: pythonSpec(), Language: "sh", Programs: programs,
 	})
 }
+
+// echoServer serves the port that the contract of hosts asks for.
+const echoServer = `
+import socketserver
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while b := self.request.recv(65536):
+            self.request.sendall(b)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address, daemon_threads, request_queue_size = True, True, 128
+Server(("127.0.0.1", 4321), Echo).serve_forever()
+`
 
 func execIn(t *testing.T, box host.Sandbox, spec api.ExecSpec) string {
 	t.Helper()

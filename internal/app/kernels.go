@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/control"
@@ -25,8 +24,8 @@ func (kernels) Open(ctx context.Context, box host.Session, language, cwd string)
 }
 
 // Resume takes one up after a restore.
-func (kernels) Resume(ctx context.Context, box host.Session, ref api.KernelRef) (control.Kernel, error) {
-	k, err := interpreter.Resume(ctx, box, ref, interpreter.Options{})
+func (kernels) Resume(ctx context.Context, box host.Session, ref api.KernelRef, to control.Setting) (control.Kernel, error) {
+	k, err := interpreter.Resume(ctx, box, ref, interpreter.Options{Cwd: to.Cwd, Env: to.Env})
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +35,6 @@ func (kernels) Resume(ctx context.Context, box host.Session, ref api.KernelRef) 
 type kernel struct{ *interpreter.Kernel }
 
 // Run runs one cell.
-func (k kernel) Run(ctx context.Context, code string, timeout time.Duration, on func(api.CodeEvent)) (api.CodeExecution, error) {
-	return k.Kernel.Run(ctx, code, interpreter.RunOptions{Timeout: timeout, Sink: on})
+func (k kernel) Run(ctx context.Context, c control.Cell, on func(api.CodeEvent)) (api.CodeExecution, error) {
+	return k.Kernel.Run(ctx, c.Code, interpreter.RunOptions{Timeout: c.Timeout, Env: c.Env, Sink: on})
 }

@@ -20,13 +20,22 @@ type Options struct {
 	PoolSize int
 	// Egress is what gateways of sandboxes with a network work with; see host.Config.
 	Egress egress.Options
-	Log    *slog.Logger
+	// TenantSandboxes and TenantMemory bound what the running sandboxes of one owner
+	// of a service hold; 0: no bound, but see tenantShare.
+	TenantSandboxes int
+	TenantMemory    int64
+	// Origins are those whose pages may call a service from a browser.
+	Origins []string
+	// NamedState tells that somebody chose StateDir, so that what outlives a server
+	// may be kept there.
+	NamedState bool
+	Log        *slog.Logger
 }
 
 // DefaultOptions takes the directories from the environment: $BRIG_DATA and
 // $BRIG_STATE, else the system's places for root and the user's own for others.
 func DefaultOptions(getenv func(string) string, log *slog.Logger) (Options, error) {
-	o := Options{DataDir: getenv("BRIG_DATA"), StateDir: getenv("BRIG_STATE"), Log: log}
+	o := Options{DataDir: getenv("BRIG_DATA"), StateDir: getenv("BRIG_STATE"), NamedState: getenv("BRIG_STATE") != "", Log: log}
 	uid := os.Getuid()
 	if o.DataDir == "" {
 		dir, err := defaultDataDir(getenv, uid)

@@ -25,6 +25,8 @@ const (
 	xtime   = "golang.org/x/time/"
 	coderws = "github.com/coder/websocket"
 	gcr     = "github.com/google/go-containerregistry/"
+	mcpsdk  = "github.com/modelcontextprotocol/go-sdk/mcp"
+	jschema = "github.com/google/jsonschema-go/jsonschema"
 )
 
 // arrows is the whole import table. Direction: cmd → cli → app → batch → host
@@ -38,26 +40,31 @@ var arrows = map[string]row{
 	"internal/cli": {
 		ours: []string{
 			"client", "internal/app", "internal/auth", "internal/batch", "internal/batch/input", "internal/batch/outdir", "internal/batch/progress",
-			"internal/batch/repair", "internal/bench", "internal/dockerfile", "internal/doctor", "internal/driver", "internal/host",
-			"internal/httpapi", "internal/store", "internal/template", "templates",
+			"internal/batch/repair", "internal/bench", "internal/dockerfile", "internal/doctor", "internal/durable", "internal/driver", "internal/host",
+			"internal/httpapi", "internal/mcp", "internal/store", "internal/template", "templates",
 		},
 		theirs: []string{cobra, xsys, xterm},
 	},
 	"internal/app": {
 		ours: []string{
-			"internal/auth", "internal/control", "internal/driver", "internal/driver/gvisor", "internal/driver/process",
-			"internal/egress", "internal/host", "internal/httpapi", "internal/interpreter", "internal/snapshot", "internal/store", "internal/store/jetstream", "internal/template",
+			"internal/audit", "internal/auth", "internal/builds", "internal/control", "internal/driver", "internal/driver/gvisor", "internal/driver/process",
+			"internal/egress", "internal/host", "internal/httpapi", "internal/interpreter", "internal/jobs", "internal/snapshot", "internal/store", "internal/store/jetstream", "internal/template",
 		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
 	"internal/bench":  {ours: []string{"internal/cgroup", "internal/driver", "internal/host", "internal/interpreter", "internal/snapshot"}, theirs: []string{ocispec, xsync, xsys}},
 
-	"internal/httpapi": {ours: []string{"internal/auth", "internal/control", "internal/host"}, theirs: []string{coderws}},
-	"internal/control": {ours: []string{"internal/host", "internal/snapshot"}},
+	"internal/mcp":             {ours: []string{"client"}, theirs: []string{mcpsdk, jschema}},
+	"internal/httpapi/openapi": {},
+	"internal/httpapi":         {ours: []string{"client", "internal/audit", "internal/auth", "internal/builds", "internal/control", "internal/e2b", "internal/host", "internal/httpapi/openapi", "internal/jobs", "internal/mcp", "internal/template"}, theirs: []string{coderws}},
+	"internal/control":         {ours: []string{"internal/audit", "internal/host", "internal/snapshot"}},
 	"internal/control/controltest": {ours: []string{
 		"internal/control", "internal/driver", "internal/driver/fake", "internal/host", "internal/host/hosttest", "internal/snapshot",
 	}},
-	"internal/auth": {theirs: []string{xsys}},
+	"internal/e2b/envd": {ours: []string{"internal/control", "internal/host"}},
+	"internal/e2b":      {ours: []string{"internal/control", "internal/e2b/envd", "internal/host"}},
+	"internal/auth":     {theirs: []string{xsys}},
+	"internal/audit":    {},
 
 	"internal/batch": {
 		ours: []string{
@@ -66,6 +73,14 @@ var arrows = map[string]row{
 		},
 		theirs: []string{xsync, xsys},
 	},
+	"internal/jobs": {ours: []string{
+		"internal/batch", "internal/batch/input", "internal/batch/outdir", "internal/batch/progress", "internal/durable", "internal/fair",
+		"internal/host", "internal/store",
+	}},
+	"internal/builds":  {ours: []string{"internal/durable", "internal/fair", "internal/template", "templates"}},
+	"internal/durable": {theirs: []string{xsys}},
+	"internal/fair":    {},
+
 	"internal/batch/input":    {},
 	"internal/batch/outdir":   {ours: []string{"internal/store"}, theirs: []string{xsys}},
 	"internal/batch/progress": {},
@@ -89,7 +104,7 @@ var arrows = map[string]row{
 		theirs: []string{xsys},
 	},
 	"internal/dockerfile": {},
-	"internal/oci":        {ours: []string{"internal/rootfs"}, theirs: []string{gcr, "github.com/klauspost/compress/zstd"}},
+	"internal/oci":        {ours: []string{"internal/netpolicy", "internal/rootfs"}, theirs: []string{gcr, "github.com/klauspost/compress/zstd"}},
 	"internal/rootfs":     {ours: []string{"internal/image"}},
 	"internal/snapshot":   {theirs: []string{xsync, xsys}},
 	"internal/image":      {theirs: []string{gvisor + "pkg/erofs", xsys}},

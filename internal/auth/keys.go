@@ -1,10 +1,9 @@
-// Package auth keeps the keys of a service: secrets that name an owner. A key is
-// shown once, when it is made; the file has only its hash.
+// Package auth keeps the keys of a service: secrets that name an owner and what
+// may be done for it. A key is shown once, when it is made; the file has only its
+// hash.
 package auth
 
 import (
-	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,21 +23,13 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
-// LocalOwner is who the caller of a unix socket is, and a key that names nobody.
-const LocalOwner = "local"
-
-// secretPrefix begins every secret, so that scanners of leaked keys know them.
-const secretPrefix = "brig_"
-
-// prefixLen is how much of a secret is shown and kept, to tell keys apart.
-const prefixLen = len(secretPrefix) + 6
-
 // Key is one key, without its secret.
 type Key struct {
 	Prefix    string    `json:"prefix"` // of the secret
 	Label     string    `json:"label,omitempty"`
 	Owner     string    `json:"owner"`
-	Hash      string    `json:"hash,omitempty"` // SHA-256 of the secret
+	Scopes    []Scope   `json:"scopes,omitempty"` // none: ScopeAll
+	Hash      string    `json:"hash,omitempty"`   // SHA-256 of the secret
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 }
@@ -73,33 +65,44 @@ func (k *Keys) List() ([]Key, error) {
 	return list, err
 }
 
-// Mint makes a key; ttl 0 means that it does not expire.
-func (k *Keys) Mint(label, owner string, ttl time.Duration) (Key, string, error) {
-	if len(label) > 100 || len(owner) > 100 || ttl < 0 {
-		return Key{}, "", api.Errorf(api.CodeInvalid, "cannot make a key: because its label or owner is too long, or its ttl negative").
-			WithFix("use at most 100 characters")
-	}
-	secret := secretPrefix + strings.ToLower(rand.Text()) // 130 random bits
-	key := Key{Prefix: secret[:prefixLen], Label: label, Owner: cmp.Or(owner, LocalOwner), Hash: hashOf(secret), CreatedAt: time.Now().UTC()}
-	if ttl > 0 {
-		key.ExpiresAt = key.CreatedAt.Add(ttl)
-	}
-	err := k.edit(func(list []Key) ([]Key, error) { return append(list, key), nil })
-	key.Hash = ""
-	return key, secret, err
-}
+// minNamed is how much of a key's beginning names it.
+const minNamed = 8
 
-// Revoke removes the key with this prefix. CodeNotFound.
-func (k *Keys) Revoke(prefix string) error {
+// Revoke removes the key that has this beginning, as far as it is kept, or is this
+// secret. CodeNotFound; CodeConflict when several keys begin so.
+func (k *Keys) Revoke(name string) error { return k.RevokeOf("", name) }
+
+// RevokeOf is Revoke for keys of one owner; "" means everybody's.
+func (k *Keys) RevokeOf(owner, name string) error {
+	hash := hashOf(name)
 	return k.edit(func(list []Key) ([]Key, error) {
 		n := len(list)
-		list = slices.DeleteFunc(list, func(key Key) bool { return key.Prefix == prefix })
-		if len(list) == n {
-			return nil, api.Errorf(api.CodeNotFound, "cannot revoke %.40q: because there is no such key", prefix).
+		list = slices.DeleteFunc(list, func(key Key) bool {
+			named := len(name) >= minNamed && strings.HasPrefix(key.Prefix, name) || key.Hash == hash
+			return named && (owner == "" || key.Owner == owner)
+		})
+		switch n - len(list) {
+		case 0:
+			return nil, api.Errorf(api.CodeNotFound, "cannot revoke %.12q: because there is no such key", name).
 				WithFix("list them with 'brig key ls'")
+		case 1:
+			return list, nil
 		}
-		return list, nil
+		return nil, api.Errorf(api.CodeConflict, "cannot revoke %.12q: because several keys begin so", name).WithFix("name more of it")
 	})
+}
+
+// Owners counts the owners that have keys; after a failure it is that of the last
+// good reading.
+func (k *Keys) Owners() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_ = k.refresh() // Check and List say what is wrong
+	owners := map[string]bool{}
+	for _, key := range k.list {
+		owners[key.Owner] = true
+	}
+	return len(owners)
 }
 
 // Check finds the key with this secret. It compares with all of them, in constant
@@ -128,10 +131,20 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// fileStamp tells one content of the file from another.
+// fileStamp tells one content of the file from another. Times may be as coarse as
+// a kernel's tick, so the inode is part of it: every change is another file.
 type fileStamp struct {
-	size int64
-	time time.Time
+	inode uint64
+	size  int64
+	time  time.Time
+}
+
+func stampOf(st fs.FileInfo) fileStamp {
+	s := fileStamp{size: st.Size(), time: st.ModTime()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		s.inode = sys.Ino
+	}
+	return s
 }
 
 // refresh reads the file if it has changed. The caller holds mu.
@@ -144,7 +157,7 @@ func (k *Keys) refresh() error {
 	if err != nil {
 		return badFile(err)
 	}
-	stamp := fileStamp{st.Size(), st.ModTime()}
+	stamp := stampOf(st)
 	if stamp == k.stamp {
 		return nil
 	}
@@ -176,7 +189,7 @@ func (k *Keys) edit(change func([]Key) ([]Key, error)) error {
 	if err := k.refresh(); err != nil {
 		return err
 	}
-	list, err := change(k.list)
+	list, err := change(slices.Clone(k.list))
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,12 @@ func (o Options) withDefaults() (Options, error) {
 	return o, o.Limits.Validate()
 }
 
+// Check says what of o makes no sense, before anything is done. CodeInvalid.
+func (o Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
+
 func invalid(flag, value, because, use string) error {
 	return api.Errorf(api.CodeInvalid, "cannot use %s %s: because %s", flag, value, because).WithFix("use %s", use)
 }

@@ -19,6 +19,6 @@ whatever crashes. A batch lives in its output directory:
   brig batch status out
   brig batch show out item-17`,
 	})
-	c.AddCommand(newBatchRunCommand(env), newBatchStatusCommand(env), newBatchShowCommand(env))
+	c.AddCommand(newBatchRunCommand(env), newBatchStatusCommand(env), newBatchShowCommand(env), newBatchLsCommand(env), newBatchCancelCommand(env))
 	return c
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +41,9 @@ that was running when brig was killed runs again; one that is lost so three
 times is given up with the verdict infra. With --json, events go to stdout.
 SIGUSR1 makes a run say how far it is. Ctrl-C stops it, resumably.
 
+With BRIG_API set, that server runs the batch, DIR gets what it leaves, and the same
+command follows it again. Ctrl-C leaves it running there.
+
 Exit codes:
   0    every item is ok
   3    finished, and some items failed or some records were rejected
@@ -73,6 +74,13 @@ func runBatchRun(ctx context.Context, env *Env, o batchRunOptions) (err error) {
 	}
 	if o.dryRun {
 		return runBatchDryRun(ctx, env, opts)
+	}
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = runBatchRemote(ctx, env, c, o, opts)
+		}
+		return err
 	}
 	appOpts, err := env.AppOptions()
 	if err != nil {
@@ -118,20 +126,9 @@ func batchExitCode(s progress.Summary) int {
 // chooseBatchTemplate fills the default, and tells the batch what languages the
 // template has. It fails when there is no such template.
 func chooseBatchTemplate(ctx context.Context, templates *template.Catalog, o *batch.Options) error {
-	name := o.Template
-	if name == "" {
-		name = "python"
-	}
-	t, err := templates.Resolve(ctx, name)
-	if api.CodeOf(err) == api.CodeNotFound && o.Template == "" {
-		name = template.HostName
-		t, err = templates.Resolve(ctx, name)
-	}
-	if err != nil {
-		return err
-	}
-	o.Template, o.Languages = name, slices.Sorted(maps.Keys(t.Languages))
-	return nil
+	var err error
+	o.Template, o.Languages, err = app.BatchTemplate(ctx, templates, o.Template)
+	return err
 }
 
 func runBatchDryRun(ctx context.Context, env *Env, o batch.Options) error {

@@ -32,7 +32,7 @@ byte.`,
 }
 
 func runBatchShow(ctx context.Context, env *Env, dir outdir.Dir, id string) error {
-	r, err := batch.Show(ctx, dir, id)
+	r, err := showOf(ctx, env, dir, id)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/brigdev/brig/internal/batch"
 	"github.com/brigdev/brig/internal/batch/outdir"
 )
 
@@ -25,8 +24,8 @@ disturbs nothing.`,
 	}
 }
 
-func runBatchStatus(_ context.Context, env *Env, dir outdir.Dir) error {
-	s, err := batch.Status(dir)
+func runBatchStatus(ctx context.Context, env *Env, dir outdir.Dir) error {
+	s, err := statusOf(ctx, env, dir)
 	if err != nil {
 		return err
 	}
@@ -37,6 +36,8 @@ func runBatchStatus(_ context.Context, env *Env, dir outdir.Dir) error {
 	case s.Summary != nil:
 		s.Summary.Report(env.Stdout)
 		return nil
+	case s.Running && s.PID == 0:
+		_, err = fmt.Fprintf(env.Stdout, "%s at the server\n%s\n", s.State, s.Line())
 	case s.Running:
 		_, err = fmt.Fprintf(env.Stdout, "%s (pid %d)\n%s\n", s.State, s.PID, s.Line())
 	case s.State == "":

@@ -55,6 +55,7 @@ Directories:
 		newCodeCommand(env),
 		newServeCommand(env),
 		newKeyCommand(env),
+		newMCPCommand(env),
 		newPsCommand(env),
 		newGCCommand(env),
 		newDoctorCommand(env),

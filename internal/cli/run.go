@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
-	"github.com/brigdev/brig/internal/app"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -70,7 +69,9 @@ Exit codes:
   2          bad flags, or a name that does not exist
   125        Brig or this host failed
 
-The verdict in --json is exact where codes overlap.`,
+The verdict in --json is exact where codes overlap.
+
+With BRIG_API set, the sandbox is that server's; files are copied from and to here.`,
 		Example: `  brig run -- echo hello
   brig run --code script.py --input data.json --copy-out out:./out
   echo 'print(input())' > echo.py; echo hi | brig run --code echo.py
@@ -97,6 +98,13 @@ func runRun(ctx context.Context, env *Env, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = job.runAt(ctx, env, remoteMaker{c}, o.isolation.unsafe)
+		}
+		return err
+	}
 	opts, err := env.AppOptions()
 	if err != nil {
 		return err
@@ -106,7 +114,12 @@ func runRun(ctx context.Context, env *Env, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	end, err := job.run(ctx, env, brig)
+	end, err := job.run(ctx, env, func(ctx context.Context) (host.Sandbox, error) {
+		if err := job.chooseTemplate(ctx, brig.Templates); err != nil {
+			return nil, err
+		}
+		return brig.Host.Create(ctx, job.spec)
+	})
 	if closeErr := brig.Close(); err == nil {
 		err = closeErr
 	}
@@ -124,12 +137,21 @@ type runEnd struct {
 	stderr io.Writer
 }
 
-// run is the sandbox's whole life: create, put, exec, copy out, destroy.
-func (j *runJob) run(ctx context.Context, env *Env, brig *app.App) (end runEnd, err error) {
-	if err := j.chooseTemplate(ctx, brig.Templates); err != nil {
-		return end, err
+// runAt runs the job at a server.
+func (j *runJob) runAt(ctx context.Context, env *Env, m remoteMaker, unsafe bool) error {
+	if unsafe {
+		return notRemote("--unsafe-no-isolation")
 	}
-	box, err := brig.Host.Create(ctx, j.spec)
+	end, err := j.run(ctx, env, func(ctx context.Context) (host.Sandbox, error) { return m.create(ctx, j) })
+	if err != nil {
+		return err
+	}
+	return j.report(env, end)
+}
+
+// run is the sandbox's whole life: create, put, exec, copy out, destroy.
+func (j *runJob) run(ctx context.Context, env *Env, create func(context.Context) (host.Sandbox, error)) (end runEnd, err error) {
+	box, err := create(ctx)
 	if err != nil {
 		return end, err
 	}

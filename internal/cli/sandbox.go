@@ -35,6 +35,7 @@ Commands name a sandbox by its id, or by its name when only one has it.`,
 		newSandboxCreateCommand(env), newSandboxLsCommand(env), newSandboxGetCommand(env),
 		newSandboxExecCommand(env), newSandboxShellCommand(env), newSandboxCpCommand(env),
 		newSandboxLogsCommand(env), newSandboxEventsCommand(env), newSandboxStatsCommand(env),
+		newSandboxPortsCommand(env), newSandboxForwardCommand(env),
 		newSandboxPauseCommand(env), newSandboxResumeCommand(env), newSandboxHibernateCommand(env), newSandboxRmCommand(env),
 	)
 	return c

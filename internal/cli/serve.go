@@ -5,19 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/app"
+	"github.com/brigdev/brig/internal/auth"
 	"github.com/brigdev/brig/internal/httpapi"
 )
 
@@ -36,6 +33,12 @@ type serveOptions struct {
 	local  bool
 	stop   bool
 	unsafe bool
+
+	tlsCert, tlsKey         string
+	socketMode, socketGroup string
+	tenantSandboxes         int
+	tenantMemory            byteSize
+	origins                 []string
 }
 
 // AddFlags declares the flags of serve.
@@ -43,6 +46,14 @@ func (o *serveOptions) AddFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7777", "TCP `ADDRESS`, for callers with a key; empty for none")
 	f.StringVar(&o.socket, "socket", "", "unix socket, a `PATH`, for this user without a key (default api.sock in $BRIG_STATE)")
+	f.StringVar(&o.socketMode, "socket-mode", "0600", "who may connect to the socket, an octal `MODE`: all of them are admins")
+	f.StringVar(&o.socketGroup, "socket-group", "", "give the socket to this `GROUP`")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "serve TCP with TLS: PEM `FILE` of the certificate chain; a renewed one is taken up")
+	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `FILE` of its key")
+	f.IntVar(&o.tenantSandboxes, "tenant-sandboxes", 0, "how many sandboxes of one owner may run, a `COUNT` (0 = no bound)")
+	f.Var(&o.tenantMemory, "tenant-memory", "memory that the sandboxes of one owner may hold (default: all of it, or three quarters when there are keys of several owners)")
+	f.Lookup("tenant-memory").DefValue = ""
+	f.StringSliceVar(&o.origins, "allow-origin", nil, "let pages of these call from a browser, with a key: `ORIGIN,…`, or *")
 	f.StringVar(&o.data, "data", "", "`DIR` instead of $BRIG_DATA")
 	f.BoolVar(&o.local, "local", false, "only the socket, and end after 10 minutes without sandboxes: how commands start it")
 	f.BoolVar(&o.stop, "stop", false, "end the server that runs, and its sandboxes")
@@ -55,14 +66,16 @@ func newServeCommand(env *Env) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve long-lived sandboxes over HTTP",
 		Long: `Serve long-lived sandboxes over HTTP, below /v1, until SIGTERM or Ctrl-C. Over
-TCP every caller needs a key: the first start makes one and prints it, 'brig key'
-makes more. Over the unix socket, which only this user can open, none is needed.
+TCP every caller needs a key: the first start makes one, of an admin, and prints it,
+'brig key' makes more. Over the unix socket, which only this user can open, none is
+needed. With --tls-cert and --tls-key TCP is HTTPS.
 
 When the server ends, its sandboxes end with it, but for hibernated ones. Commands
 like 'brig sandbox' start a server by themselves when none runs and BRIG_API is not
 set.`,
 		Example: `  brig serve
-  brig serve --listen 0.0.0.0:7777 --data /srv/brig
+  brig serve --listen 0.0.0.0:7777 --tls-cert cert.pem --tls-key key.pem
+  brig serve --tenant-sandboxes 50 --tenant-memory 16GiB
   brig serve --stop`,
 		Args: args(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), env, o) },
@@ -84,6 +97,11 @@ func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
 	if o.stop {
 		return stopServer(ctx, opts.StateDir)
 	}
+	if o.tenantSandboxes < 0 {
+		return api.Errorf(api.CodeInvalid, "cannot bound owners to %d sandboxes: because it is negative", o.tenantSandboxes).WithFix("use 0 for no bound")
+	}
+	opts.Origins = o.origins
+	opts.TenantSandboxes, opts.TenantMemory = o.tenantSandboxes, int64(o.tenantMemory)
 	opts.Unsafe = o.unsafe
 	opts.Log = serverLog(env)
 	if err := os.MkdirAll(opts.StateDir, 0o700); err != nil {
@@ -136,40 +154,6 @@ func serverLog(env *Env) *slog.Logger {
 	return slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// listeners opens what callers connect to. The caller has the server's lock, so a
-// socket that is there is a dead server's.
-func (o serveOptions) listeners(opts app.Options) ([]httpapi.Listener, error) {
-	socket := o.socket
-	if socket == "" {
-		socket = socketIn(opts.StateDir)
-	}
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, cannotServe(err)
-	}
-	l, err := net.Listen("unix", socket)
-	if err == nil {
-		err = os.Chmod(socket, 0o600)
-	}
-	if err != nil {
-		return nil, cannotServe(err)
-	}
-	list := []httpapi.Listener{{Listener: l, Trusted: true}}
-	if o.local || o.listen == "" {
-		return list, nil
-	}
-	tcp, err := net.Listen("tcp", o.listen)
-	if err != nil {
-		l.Close()
-		return nil, cannotServe(err)
-	}
-	return append(list, httpapi.Listener{Listener: tcp}), nil
-}
-
-func cannotServe(err error) error {
-	return api.Errorf(api.CodeUnavailable, "cannot serve: because %w", err).
-		WithFix("use another --listen or --socket, or another BRIG_STATE")
-}
-
 // announce says where the server is, and makes the first key.
 func (o serveOptions) announce(env *Env, s *app.Service, listeners []httpapi.Listener) error {
 	if o.local {
@@ -177,8 +161,11 @@ func (o serveOptions) announce(env *Env, s *app.Service, listeners []httpapi.Lis
 	}
 	for _, l := range listeners {
 		at := "http://" + l.Addr().String()
-		if l.Trusted {
+		switch {
+		case l.Trusted:
 			at = l.Addr().String()
+		case l.TLS != nil:
+			at = "https://" + l.Addr().String()
 		}
 		fmt.Fprintf(env.Stdout, "brig serves at %s\n", at)
 	}
@@ -189,11 +176,11 @@ func (o serveOptions) announce(env *Env, s *app.Service, listeners []httpapi.Lis
 	if err != nil || len(keys) > 0 {
 		return err
 	}
-	_, secret, err := s.Keys.Mint("first", "", 0)
+	_, secret, err := s.Keys.Create(auth.Request{Label: "first", Scopes: []auth.Scope{auth.ScopeAdmin}})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "key: %s\n  (shown only now: use it as BRIG_API_KEY; 'brig key create' makes others)\n", secret)
+	_, err = fmt.Fprintf(env.Stdout, "key: %s\n  (an admin's, shown only now: use it as BRIG_API_KEY; 'brig key create' makes others)\n", secret)
 	return err
 }
 
@@ -208,7 +195,7 @@ func endWhenLonely(ctx context.Context, s *app.Service, stop func()) {
 			return
 		case now := <-tick.C:
 			switch {
-			case s.Sandboxes.Living() > 0:
+			case s.Working():
 				since = time.Time{}
 			case since.IsZero():
 				since = now
@@ -218,72 +205,4 @@ func endWhenLonely(ctx context.Context, s *app.Service, stop func()) {
 			}
 		}
 	}
-}
-
-func socketIn(stateDir string) string { return filepath.Join(stateDir, "api.sock") }
-func lockIn(stateDir string) string   { return filepath.Join(stateDir, "serve.lock") }
-
-// lockServer makes this process the one server of a state directory. The kernel
-// drops the lock when the process ends, however it ends; its text is the pid.
-func lockServer(stateDir string) (*os.File, error) {
-	f, err := os.OpenFile(lockIn(stateDir), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, cannotServe(err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, api.Errorf(api.CodeConflict, "cannot serve: because another server uses this state directory").
-			WithFix("use that one, end it with 'brig serve --stop', or set another BRIG_STATE")
-	}
-	if err := f.Truncate(0); err != nil {
-		f.Close()
-		return nil, cannotServe(err)
-	}
-	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
-		f.Close()
-		return nil, cannotServe(err)
-	}
-	return f, nil
-}
-
-// stopServer ends the server of a state directory and waits until it is gone.
-func stopServer(ctx context.Context, stateDir string) error {
-	f, err := os.OpenFile(lockIn(stateDir), os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return cannotServe(err)
-	}
-	defer f.Close()
-	for signalled := false; ; {
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return nil // nobody holds it
-		}
-		if !signalled {
-			if err := signalHolder(f); err != nil {
-				return err
-			}
-			signalled = true
-		}
-		select {
-		case <-ctx.Done():
-			return api.Errorf(api.CodeCancelled, "cannot wait for the server to end: because the caller gave up")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// signalHolder asks the process that holds the lock to end.
-func signalHolder(f *os.File) error {
-	b := make([]byte, 32)
-	n, err := f.ReadAt(b, 0)
-	pid, bad := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	if bad != nil || pid <= 1 {
-		return api.Errorf(api.CodeInternal, "cannot end the server: because its lock does not say which process it is: %w", err)
-	}
-	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
-		return api.Errorf(api.CodeUnavailable, "cannot end the server: because %w", err).WithFix("end process %d as its user", pid)
-	}
-	return nil
 }

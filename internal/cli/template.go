@@ -77,6 +77,13 @@ warm snapshots were baked from it so far. Snapshots are baked at first use.`,
 }
 
 func runTemplateLs(ctx context.Context, env *Env) error {
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = templateLsAt(ctx, env, c)
+		}
+		return err
+	}
 	return withCatalog(ctx, env, func(c *template.Catalog) error {
 		list, err := c.List(ctx)
 		if err != nil {
@@ -120,6 +127,13 @@ removed.`,
 }
 
 func runTemplateRm(ctx context.Context, env *Env, names []string) error {
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = templateRmAt(ctx, env, c, names)
+		}
+		return err
+	}
 	return withCatalog(ctx, env, func(c *template.Catalog) error {
 		for _, name := range names {
 			if err := c.Remove(ctx, name); err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
-	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/template"
 	"github.com/brigdev/brig/templates"
 )
@@ -126,6 +125,13 @@ type builtEvent struct {
 }
 
 func runTemplateBuild(ctx context.Context, env *Env, name string, o templateBuildOptions) (err error) {
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = templateBuildAt(ctx, env, c, name, o)
+		}
+		return err
+	}
 	opts, err := env.AppOptions()
 	if err != nil {
 		return err
@@ -140,7 +146,7 @@ func runTemplateBuild(ctx context.Context, env *Env, name string, o templateBuil
 	if !o.noBake {
 		// Before the name is given away: what cannot be baked is no template.
 		o.build.Try = func(ctx context.Context, t template.Template) error {
-			return bakeAll(ctx, a.Templates, t, a.Drivers, func(line string) {
+			return a.Bake(ctx, t, func(line string) {
 				o.build.Events(template.BuildEvent{Event: "progress", Text: line})
 			})
 		}
@@ -182,37 +188,4 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// kinds are the snapshots that a template is baked into.
-func kinds(t template.Template) []string {
-	var list []string
-	if t.Languages["python"].Warm {
-		list = append(list, template.OneShot, template.Session)
-	}
-	if len(t.Kernels) > 0 {
-		list = append(list, template.Code)
-	}
-	return list
-}
-
-// bakeAll bakes all kinds of snapshot for every driver that works here and can
-// restore.
-func bakeAll(ctx context.Context, c *template.Catalog, t template.Template, drivers []driver.Driver, progress func(string)) error {
-	for _, d := range drivers {
-		if _, ok := d.(driver.SnapshotKeyer); !ok || !t.Warm {
-			continue
-		}
-		if p := d.Probe(ctx); !p.OK || !p.Snapshots {
-			progress(fmt.Sprintf("not baked for %s, which does not work here: %s", d.Name(), p.Reason))
-			continue
-		}
-		for _, kind := range kinds(t) {
-			progress(fmt.Sprintf("baking %s for %s", kind, d.Name()))
-			if _, err := c.Snapshot(ctx, t, d, kind, api.DefaultLimits()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -49,6 +49,13 @@ programs get, and which warm snapshots were baked from it.`,
 }
 
 func runTemplateInspect(ctx context.Context, env *Env, name string) error {
+	if c, err := chosen(env); err != nil || c != nil {
+		if err == nil {
+			defer c.Close()
+			err = templateInspectAt(ctx, env, c, name)
+		}
+		return err
+	}
 	return withCatalog(ctx, env, func(c *template.Catalog) error {
 		t, err := c.Resolve(ctx, name)
 		if err != nil {

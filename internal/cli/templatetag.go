@@ -26,6 +26,9 @@ else, 'brig template rollback NEW' brings that back.`,
 }
 
 func runTemplateTag(ctx context.Context, env *Env, name, to string) error {
+	if env.Getenv("BRIG_API") != "" {
+		return notRemote("this command")
+	}
 	return withCatalog(ctx, env, func(c *template.Catalog) error {
 		if err := c.Tag(ctx, name, to); err != nil {
 			return err
@@ -57,6 +60,9 @@ twice is where you began.`,
 }
 
 func runTemplateRollback(ctx context.Context, env *Env, name, to string) error {
+	if env.Getenv("BRIG_API") != "" {
+		return notRemote("this command")
+	}
 	return withCatalog(ctx, env, func(c *template.Catalog) error {
 		digest, err := c.Rollback(ctx, name, to)
 		if err != nil {

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -79,11 +81,12 @@ func (c *contexts) drop(ctx context.Context) {
 
 // resumeKernels takes up the interpreter sessions of a restored box.
 func (sb *Sandbox) resumeKernels(ctx context.Context, box host.Session, refs []api.KernelRef) error {
+	env := sb.record().Env
 	for _, ref := range refs {
 		if sb.svc.cfg.Kernels == nil {
 			return errNoKernels()
 		}
-		k, err := sb.svc.cfg.Kernels.Resume(ctx, box, ref)
+		k, err := sb.svc.cfg.Kernels.Resume(ctx, box, ref, Setting{Env: env})
 		if err != nil {
 			return api.Errorf(api.CodeOf(err), "cannot take up the interpreter session %.40q: because %w", ref.ID, err)
 		}
@@ -156,8 +159,8 @@ func (sb *Sandbox) Contexts() []api.CodeContext {
 }
 
 // context finds a session; the default one of a language is opened when it is
-// first asked for.
-func (sb *Sandbox) context(ctx context.Context, box host.Session, id, language string) (*cellContext, error) {
+// first asked for, and begins in cwd.
+func (sb *Sandbox) context(ctx context.Context, box host.Session, id, language, cwd string) (*cellContext, error) {
 	select { // so that two first cells do not open two
 	case sb.cells.opening <- struct{}{}:
 		defer func() { <-sb.cells.opening }()
@@ -171,15 +174,15 @@ func (sb *Sandbox) context(ctx context.Context, box host.Session, id, language s
 		return nil, api.Errorf(api.CodeNotFound, "cannot find the interpreter session %.80q: because sandbox %s has none", id, sb.id).
 			WithFix("open one, or leave it out for the default one")
 	}
-	if k := sb.openWarm(ctx, box, language); k != nil {
+	if k := sb.openWarm(ctx, box, language, cwd); k != nil {
 		return sb.cells.add(k, true), nil
 	}
-	return sb.open(ctx, box, language, "", true)
+	return sb.open(ctx, box, language, cwd, true)
 }
 
 // openWarm takes up the session that came with the template; nil when there is none
 // that works, and a new one has to be opened.
-func (sb *Sandbox) openWarm(ctx context.Context, box host.Session, language string) Kernel {
+func (sb *Sandbox) openWarm(ctx context.Context, box host.Session, language, cwd string) Kernel {
 	sb.cells.mu.Lock()
 	i := slices.IndexFunc(sb.cells.warm, func(r api.KernelRef) bool { return r.Language == language })
 	var ref api.KernelRef
@@ -191,7 +194,7 @@ func (sb *Sandbox) openWarm(ctx context.Context, box host.Session, language stri
 	if i < 0 || sb.svc.cfg.Kernels == nil {
 		return nil
 	}
-	k, err := sb.svc.cfg.Kernels.Resume(ctx, box, ref)
+	k, err := sb.svc.cfg.Kernels.Resume(ctx, box, ref, Setting{Cwd: cwd, Env: sb.record().Env})
 	if err != nil {
 		sb.svc.log.Warn("the template's interpreter session is of no use", "id", sb.id, "language", language, "error", err)
 		return nil
@@ -223,6 +226,12 @@ func (sb *Sandbox) RunCode(ctx context.Context, req api.CodeRequest, on func(api
 	if timeout < time.Millisecond || timeout > maxExecTime {
 		return api.CodeExecution{}, badTime("timeout", req.TimeoutSeconds)
 	}
+	for name, value := range req.Env {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+			return api.CodeExecution{}, api.Errorf(api.CodeInvalid, "cannot set the variable %.40q: because such a name or value cannot be", name).
+				WithFix("use names without = and values without NUL")
+		}
+	}
 	if on == nil {
 		on = func(api.CodeEvent) {}
 	}
@@ -231,11 +240,13 @@ func (sb *Sandbox) RunCode(ctx context.Context, req api.CodeRequest, on func(api
 		return api.CodeExecution{}, err
 	}
 	defer done()
-	x, err := sb.context(ctx, box, req.Context, languageOf(req.Language))
+	x, err := sb.context(ctx, box, req.Context, languageOf(req.Language), req.Cwd)
 	if err != nil {
 		return api.CodeExecution{}, sb.explain(err)
 	}
-	res, err := x.kernel.Run(ctx, req.Code, timeout, on)
+	note := audit.From(ctx)
+	note.Code(sb.owner, sb.id, req.Code)
+	res, err := x.kernel.Run(ctx, Cell{Code: req.Code, Env: req.Env, Timeout: timeout}, on)
 	if err != nil {
 		return res, sb.explain(err)
 	}
@@ -248,6 +259,7 @@ func (sb *Sandbox) RunCode(ctx context.Context, req api.CodeRequest, on func(api
 	case res.Error != nil:
 		verdict = "error"
 	}
+	note.Outcome(verdict)
 	sb.event("cell", "context", x.kernel.Ref().ID, "verdict", verdict)
 	return res, nil
 }
@@ -274,7 +286,7 @@ func (sb *Sandbox) withContext(ctx context.Context, id string, do func(*cellCont
 		return err
 	}
 	defer done()
-	x, err := sb.context(ctx, box, cmp.Or(id, "\x00"), "")
+	x, err := sb.context(ctx, box, cmp.Or(id, "\x00"), "", "")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -31,6 +32,9 @@ func (s *Service) create(ctx context.Context, owner string, req api.CreateReques
 	}
 	b.rec.IdempotencyKey, b.rec.Request = key, request
 	if req.FromSnapshot == "" {
+		if s.cfg.MayUse != nil && !s.cfg.MayUse(owner, req.Template) {
+			return nil, api.Errorf(api.CodeNotFound, "cannot use the template %.80s: because it is not built", req.Template).WithFix("list templates with 'brig template ls'")
+		}
 		return s.bear(ctx, b)
 	}
 	snapshot, err := s.Snapshot(ctx, owner, req.FromSnapshot)
@@ -150,6 +154,7 @@ func (s *Service) bear(ctx context.Context, b birth) (*Sandbox, error) {
 		destroy(ctx, box)
 		return nil, err
 	}
+	audit.From(ctx).Made(r.Owner, r.ID)
 	sb.event("created", "template", r.Template, "boot_mode", r.BootMode, "isolation", string(r.Isolation))
 	return sb, nil
 }
@@ -200,6 +205,22 @@ func (s *Service) makeBox(ctx context.Context, b birth) (host.Session, error) {
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.CreateWithin)
 	defer cancel()
+	release, err := s.quotas.take(waiting, spec.Trust, host.MemoryHeld(spec.Limits))
+	if err != nil {
+		return nil, err
+	}
+	box, err := s.makeFirst(ctx, waiting, spec, names, b.from)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	s.holdFor(box, release)
+	return box, nil
+}
+
+// makeFirst makes a session of the first template that exists; waiting is ctx with
+// the deadline of the wait.
+func (s *Service) makeFirst(ctx, waiting context.Context, spec api.SandboxSpec, names []string, from *api.Snapshot) (host.Session, error) {
 	var err error
 	for _, name := range names {
 		if name == "" {
@@ -217,7 +238,7 @@ func (s *Service) makeBox(ctx context.Context, b birth) (host.Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		return checkBox(ctx, box, b.from)
+		return checkBox(ctx, box, from)
 	}
 	return nil, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 )
 
 const (
@@ -29,8 +30,10 @@ func (sb *Sandbox) event(what string, pairs ...string) {
 		}
 		e.Payload[pairs[i]] = pairs[i+1]
 	}
+	sb.audit(e)
 	sb.mu.Lock()
 	defer sb.mu.Unlock()
+	sb.announce(&e)
 	sb.events = append(sb.events, e)
 	var err error
 	if len(sb.events) > 2*maxEvents {
@@ -42,6 +45,18 @@ func (sb *Sandbox) event(what string, pairs ...string) {
 	if err != nil {
 		sb.svc.log.Warn("cannot record an event", "id", sb.id, "error", err)
 	}
+}
+
+// audit writes what no caller did into the audit log.
+func (sb *Sandbox) audit(e api.Event) {
+	if e.Type != "egress" && e.Type != "ended" {
+		return // whoever asked for it is recorded with the request
+	}
+	outcome := "ok"
+	if e.Payload["allowed"] == "false" {
+		outcome = "refused"
+	}
+	sb.svc.cfg.Audit.Add(audit.Entry{Time: e.Time, Owner: sb.owner, Actor: "server", Action: e.Type, Target: sb.id, Outcome: outcome, Detail: e.Payload})
 }
 
 // Audit takes a decision about a sandbox's traffic, for its events. It never

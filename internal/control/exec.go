@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -20,6 +21,8 @@ const (
 	maxExecTime     = 24 * time.Hour
 	maxExecOutput   = 16 << 20 // of a call that holds the output until the end
 	noOutputLimit   = 1 << 60
+	// ordinaryUser is whom programs run as: uid 1000, whatever the template calls it.
+	ordinaryUser = "user"
 )
 
 // Exec runs one program to its end and gives its output. When ctx ends, it is
@@ -59,6 +62,8 @@ type Running struct {
 	proc host.Process
 	req  api.ExecRequest
 	done func()
+	gone <-chan struct{} // closed when the sandbox is no more
+	note *audit.Note
 }
 
 // Start starts a program with streams of the caller's, which belongs to ctx.
@@ -71,16 +76,24 @@ func (sb *Sandbox) Start(ctx context.Context, req api.ExecRequest, stdio host.St
 	if err != nil {
 		return nil, err
 	}
-	if req.Terminal == nil { // a terminal's bytes are no log
-		stdio.Stdout = tee(stdio.Stdout, sb.log.writer("stdout"))
-		stdio.Stderr = tee(stdio.Stderr, sb.log.writer("stderr"))
-	}
-	proc, err := box.Start(ctx, spec, stdio)
+	note := audit.From(ctx)
+	note.Program(sb.owner, sb.id, spec.Argv)
+	proc, err := box.Start(ctx, spec, sb.logged(req, stdio))
 	if err != nil {
 		done()
 		return nil, sb.explain(err)
 	}
-	return &Running{sb: sb, proc: proc, req: req, done: done}, nil
+	return &Running{sb: sb, proc: proc, req: req, done: done, gone: box.Done(), note: note}, nil
+}
+
+// logged has the sandbox's log hear what a program prints; a terminal's bytes are no
+// log.
+func (sb *Sandbox) logged(req api.ExecRequest, stdio host.Stdio) host.Stdio {
+	if req.Terminal == nil {
+		stdio.Stdout = tee(stdio.Stdout, sb.log.writer("stdout"))
+		stdio.Stderr = tee(stdio.Stderr, sb.log.writer("stderr"))
+	}
+	return stdio
 }
 
 // PID is the program's number inside.
@@ -105,6 +118,7 @@ func (r *Running) Wait() (api.ExecResponse, error) {
 		return api.ExecResponse{}, err
 	}
 	resp := responseOf(res)
+	r.note.Outcome(string(res.Verdict))
 	r.sb.event("exec", "command", commandOf(r.req), "verdict", string(res.Verdict))
 	return resp, nil
 }
@@ -146,12 +160,17 @@ func specOf(req api.ExecRequest) (api.ExecSpec, error) {
 				WithFix("use 60")
 		}
 	}
+	root := req.Root || req.User == "root"
+	if req.User != "" && req.User != "root" && req.User != ordinaryUser {
+		return api.ExecSpec{}, api.Errorf(api.CodeInvalid, "cannot run as %.40q: because programs run as %q or as root", req.User, ordinaryUser).
+			WithFix("leave user out, or switch inside as root, with su")
+	}
 	output := req.OutputBytes
 	if output == 0 {
 		output = noOutputLimit
 	}
 	return api.ExecSpec{
-		Argv: argv, Env: req.Env, Cwd: req.Cwd, Timeout: timeout, OutputBytes: output, Root: req.Root, Terminal: req.Terminal,
+		Argv: argv, Env: req.Env, Cwd: req.Cwd, Timeout: timeout, OutputBytes: output, Root: root, Terminal: req.Terminal,
 	}, nil
 }
 

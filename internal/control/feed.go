@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/brigdev/brig/api"
 )
@@ -14,14 +15,25 @@ var errProcessEnded = errors.New("the process has ended")
 // feed is the stdin of a background process: a short queue.
 type feed struct {
 	queue chan []byte
-	ended <-chan struct{} // of the process
+	ended chan struct{} // closed with the program
+	once  sync.Once
 	rest  []byte
 	turn  chan struct{} // one writer at a time
 	eof   bool
 }
 
-func newFeed(ended <-chan struct{}) *feed {
-	return &feed{queue: make(chan []byte, 4), ended: ended, turn: make(chan struct{}, 1)}
+func newFeed() *feed {
+	return &feed{queue: make(chan []byte, 4), ended: make(chan struct{}), turn: make(chan struct{}, 1)}
+}
+
+// stop says that the program has ended.
+func (f *feed) stop() { f.once.Do(func() { close(f.ended) }) }
+
+// closed tells whether the writers have closed it, of one that was stopped.
+func (f *feed) closed() bool {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	return f.eof
 }
 
 // Read gives the program what was queued.

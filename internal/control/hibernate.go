@@ -9,12 +9,13 @@ import (
 )
 
 // Hibernate keeps a running sandbox on disk and gives back all that it holds. Its
-// deadline goes on. Its next use wakes it. Programs that run then run on after it
-// woke, but nobody reads their output any more; calls under way end.
-func (sb *Sandbox) Hibernate(ctx context.Context) error { return sb.hibernate(ctx, false) }
+// deadline goes on. Its next use wakes it. Background processes go on then; calls
+// under way end.
+func (sb *Sandbox) Hibernate(ctx context.Context) error { return sb.hibernate(ctx, false, 0) }
 
-// hibernate is Hibernate, and does nothing if it is used and idle is asked for.
-func (sb *Sandbox) hibernate(ctx context.Context, idle bool) error {
+// hibernate is Hibernate. It does nothing if the sandbox is used and idle is asked
+// for; with a ttl the deadline moves to so long from now.
+func (sb *Sandbox) hibernate(ctx context.Context, idle bool, ttl time.Duration) error {
 	release, err := sb.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -36,7 +37,12 @@ func (sb *Sandbox) hibernate(ctx context.Context, idle bool) error {
 		err = sb.svc.cfg.Snapshots.Pin(ctx, m.ID, sb.id)
 	}
 	if err == nil {
-		err = sb.change(func(r *record) { r.Status, r.HibernatedIn, r.Box = api.StatusHibernated, m.ID, "" })
+		err = sb.change(func(r *record) {
+			r.Status, r.HibernatedIn, r.Box = api.StatusHibernated, m.ID, ""
+			if ttl > 0 {
+				r.TTLSeconds, r.ExpiresAt = ttl.Seconds(), time.Now().Add(ttl)
+			}
+		})
 	}
 	if err != nil {
 		sb.setBox(box)
@@ -45,6 +51,7 @@ func (sb *Sandbox) hibernate(ctx context.Context, idle bool) error {
 		}
 		return err
 	}
+	sb.procs.lieDown()
 	destroy(ctx, box)
 	sb.cells.drop(ctx)
 	sb.procs.wait()
@@ -126,6 +133,7 @@ func (sb *Sandbox) Wake(ctx context.Context) error {
 	}
 	sb.svc.removeSleep(ctx, api.Snapshot{ID: r.HibernatedIn, Sandbox: sb.id})
 	sb.lookAgain() // ends its sleep
+	sb.takeUp(box)
 	sb.run(box)
 	sb.event("woke")
 	return nil
@@ -145,7 +153,7 @@ func (sb *Sandbox) restore(ctx context.Context, r record) (host.Session, error) 
 		return nil, err
 	}
 	defer release()
-	b := birth{rec: r, spec: childSpec(r, r.left())}
+	b := birth{rec: r, spec: childSpec(r, time.Until(r.boxDeadline()))}
 	b.restore(m, dir, "snapshot")
 	box, err := sb.svc.makeBox(ctx, b)
 	if err != nil {

@@ -14,7 +14,7 @@ func (sb *Sandbox) Lifecycle() api.Lifecycle {
 	defer sb.mu.Unlock()
 	l := api.Lifecycle{
 		TTLSeconds: sb.rec.TTLSeconds, ExpiresAt: sb.rec.ExpiresAt,
-		IdleTimeoutSeconds: sb.rec.IdleTimeoutSeconds, Persistent: sb.rec.Persistent,
+		IdleTimeoutSeconds: sb.rec.IdleTimeoutSeconds, Persistent: sb.rec.Persistent, HibernateAtEnd: sb.rec.HibernateAtEnd,
 	}
 	if sb.users == 0 {
 		l.IdleSeconds = time.Since(sb.used).Seconds()
@@ -42,20 +42,25 @@ func (sb *Sandbox) SetLifecycle(ctx context.Context, c api.LifecycleChange) (api
 	if c.Persistent != nil {
 		r.Persistent = *c.Persistent
 	}
+	if c.HibernateAtEnd != nil {
+		r.HibernateAtEnd = *c.HibernateAtEnd
+	}
 	if c.TTLSeconds != nil {
 		ttl, err := ttlOf(*c.TTLSeconds, r.Persistent)
 		if err != nil {
 			return api.Lifecycle{}, err
 		}
-		r.TTLSeconds, r.ExpiresAt = ttl.Seconds(), time.Now().Add(ttl)
-		if box != nil {
-			if err := box.SetDeadline(r.ExpiresAt); err != nil {
-				return api.Lifecycle{}, err
-			}
+		if at := time.Now().Add(ttl); !c.ExtendOnly || at.After(r.ExpiresAt) {
+			r.TTLSeconds, r.ExpiresAt = ttl.Seconds(), at
+		}
+	}
+	if box != nil && (c.TTLSeconds != nil || c.HibernateAtEnd != nil) {
+		if err := box.SetDeadline(r.boxDeadline()); err != nil {
+			return api.Lifecycle{}, err
 		}
 	}
 	err = sb.change(func(rec *record) {
-		rec.TTLSeconds, rec.ExpiresAt = r.TTLSeconds, r.ExpiresAt
+		rec.TTLSeconds, rec.ExpiresAt, rec.HibernateAtEnd = r.TTLSeconds, r.ExpiresAt, r.HibernateAtEnd
 		rec.IdleTimeoutSeconds, rec.Persistent = r.IdleTimeoutSeconds, r.Persistent
 	})
 	sb.lookAgain()
@@ -148,6 +153,7 @@ func (sb *Sandbox) end(ctx context.Context, status, reason, detail string) error
 	}
 	sb.cells.drop(ctx)
 	sb.procs.wait()
+	sb.procs.endSleepers()
 	if r.HibernatedIn != "" {
 		sb.svc.removeSleep(ctx, api.Snapshot{ID: r.HibernatedIn, Sandbox: sb.id})
 	}

@@ -1,60 +1,61 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
-	"slices"
+	"maps"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/host"
-)
-
-const (
-	maxProcesses     = 64      // that are remembered for one sandbox
-	maxProcessOutput = 1 << 20 // bytes that are kept for one process
 )
 
 // process is a program that runs in the background.
 type process struct {
 	info  api.Process
-	out   *outputRing
-	in    *feed // nil when its stdin was given with the request
-	proc  *Running
+	req   api.ExecRequest
+	out   *outputLog
 	ended chan struct{}
+	file  bool // its output is in a file; guarded by processes.mu
 
 	mu     sync.Mutex
+	proc   *Running // of the box that the sandbox has, or had when it went to sleep
+	in     *feed    // nil when its stdin was given with the request
+	asleep bool     // with its sandbox
+	since  time.Time
+	left   time.Duration // of its timeout, since then
 	result *api.ExecResponse
+	leash  *leash // nil for one that nobody has to read
 }
 
-// processes are those of one sandbox.
-type processes struct {
-	mu   sync.Mutex
-	byID map[string]*process
-	work sync.WaitGroup
+// Env is the environment that the sandbox was made with, below what each program
+// asks for.
+func (sb *Sandbox) Env() map[string]string { return maps.Clone(sb.record().Env) }
+
+// ProcessOptions say how a background process is connected.
+type ProcessOptions struct {
+	// OpenStdin makes its stdin what WriteProcess brings.
+	OpenStdin bool
+	// Hold keeps all output for a reader that is about to attach: see AttachProcess.
+	Hold bool
 }
-
-func (p *processes) init() { p.byID = map[string]*process{} }
-
-// wait returns when all programs have ended; their box is gone by then.
-func (p *processes) wait() { p.work.Wait() }
 
 // StartProcess starts a program that runs on after the call. Its newest output is
 // kept. With openStdin its stdin is what WriteProcess brings.
 func (sb *Sandbox) StartProcess(ctx context.Context, req api.ExecRequest, openStdin bool) (api.Process, error) {
-	p := &process{out: newOutputRing(maxProcessOutput), ended: make(chan struct{})}
+	return sb.LaunchProcess(ctx, req, ProcessOptions{OpenStdin: openStdin})
+}
+
+// LaunchProcess is StartProcess with more to say.
+func (sb *Sandbox) LaunchProcess(ctx context.Context, req api.ExecRequest, opts ProcessOptions) (api.Process, error) {
 	stdin, err := stdinOf(req)
 	if err != nil {
 		return api.Process{}, err
-	}
-	if openStdin {
-		p.in = newFeed(p.ended)
-		stdin = p.in
 	}
 	if err := ctx.Err(); err != nil {
 		return api.Process{}, api.Errorf(api.CodeCancelled, "cannot start: because the caller went away")
@@ -62,11 +63,27 @@ func (sb *Sandbox) StartProcess(ctx context.Context, req api.ExecRequest, openSt
 	if err := sb.procs.room(); err != nil {
 		return api.Process{}, err
 	}
-	// The program belongs to the Service, not to the call that starts it.
-	p.proc, err = sb.Start(sb.svc.ctx, req, host.Stdio{Stdin: stdin, Stdout: p.out.writer("stdout"), Stderr: p.out.writer("stderr")})
+	spec, err := specOf(req)
 	if err != nil {
 		return api.Process{}, err
 	}
+	p := &process{ended: make(chan struct{}), since: time.Now(), left: spec.Timeout}
+	p.out = newOutputLog(func() (string, bool) { return sb.svc.cfg.Dir, sb.procs.takeFile(p) })
+	if opts.OpenStdin {
+		p.in = newFeed()
+		stdin = p.in
+	}
+	if opts.Hold {
+		p.out.hold()
+	}
+	// The program belongs to the Service, not to the call that starts it.
+	p.proc, err = sb.Start(audit.With(sb.svc.ctx, audit.From(ctx)), req, host.Stdio{Stdin: stdin, Stdout: p.out.writer("stdout"), Stderr: p.out.writer("stderr")})
+	if err != nil {
+		return api.Process{}, err
+	}
+	p.out.endsWith(p.proc.gone)
+	req.Stdin, req.StdinBase64 = "", ""
+	p.req = req
 	argv := req.Argv
 	if req.Cmd != "" {
 		argv = []string{"sh", "-c", req.Cmd}
@@ -79,77 +96,42 @@ func (sb *Sandbox) StartProcess(ctx context.Context, req api.ExecRequest, openSt
 	return p.describe(), nil
 }
 
-// room drops the process that ended first when there are too many.
-func (p *processes) room() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.byID) < maxProcesses {
-		return nil
-	}
-	for _, old := range slices.SortedFunc(mapValues(p.byID), func(a, b *process) int { return a.info.StartedAt.Compare(b.info.StartedAt) }) {
-		if !old.running() {
-			delete(p.byID, old.info.ID)
-			return nil
-		}
-	}
-	return api.Errorf(api.CodeExhausted, "cannot start a process: because %d run in this sandbox", maxProcesses).WithFix("end one of them")
-}
-
-func mapValues[K comparable, V any](m map[K]V) func(func(V) bool) {
-	return func(yield func(V) bool) {
-		for _, v := range m {
-			if !yield(v) {
-				return
-			}
-		}
-	}
-}
-
-// add remembers p and waits for its end.
-func (p *processes) add(started *process) {
-	p.mu.Lock()
-	p.byID[started.info.ID] = started
-	p.mu.Unlock()
-	p.work.Go(func() {
-		result, err := started.proc.Wait()
-		if err != nil {
-			result = api.ExecResponse{Verdict: api.Infra, ExitCode: 125, Evidence: api.Evidence{Reason: clip(err.Error(), 300)}}
-		}
-		started.mu.Lock()
-		started.result = &result
-		started.mu.Unlock()
-		started.out.finish()
-		close(started.ended)
-	})
-}
-
-func (p *process) running() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.result == nil
-}
-
-func (p *process) describe() api.Process {
-	info := p.info
-	p.mu.Lock()
-	info.Result, info.Running = p.result, p.result == nil
-	p.mu.Unlock()
-	info.OutputStart, info.OutputBytes = p.out.span()
-	return info
-}
-
 // Processes lists the background programs, the oldest first.
 func (sb *Sandbox) Processes() []api.Process {
-	sb.procs.mu.Lock()
-	defer sb.procs.mu.Unlock()
 	list := []api.Process{}
-	for _, p := range sb.procs.byID {
+	for _, p := range sb.procs.all() {
 		list = append(list, p.describe())
 	}
-	slices.SortFunc(list, func(a, b api.Process) int {
-		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
-	})
 	return list
+}
+
+// FindProcess gives the process with a pid, or with a tag when pid is 0; one that
+// runs rather than one that has ended, and the newest.
+func (sb *Sandbox) FindProcess(pid int, tag string) (api.Process, error) {
+	var best *process
+	for _, p := range sb.procs.all() {
+		is := p.info.PID == pid
+		if pid == 0 {
+			is = tag != "" && p.info.Tag == tag
+		}
+		if is && (best == nil || p.running() || !best.running()) {
+			best = p
+		}
+	}
+	if best == nil {
+		return api.Process{}, api.Errorf(api.CodeNotFound, "cannot find the process with pid %d or tag %.80q: because sandbox %s has none", pid, tag, sb.id).
+			WithFix("list the processes")
+	}
+	return best.describe(), nil
+}
+
+// ProcessRequest is what one was started with, its stdin left out.
+func (sb *Sandbox) ProcessRequest(id string) (api.ExecRequest, error) {
+	p, err := sb.process(id)
+	if err != nil {
+		return api.ExecRequest{}, err
+	}
+	return p.req, nil
 }
 
 func (sb *Sandbox) process(id string) (*process, error) {
@@ -187,36 +169,39 @@ func (sb *Sandbox) WaitProcess(ctx context.Context, id string) (api.Process, err
 
 // SignalProcess sends a signal to one, or with tree to all that it started.
 func (sb *Sandbox) SignalProcess(ctx context.Context, id string, sig syscall.Signal, tree bool) error {
-	p, err := sb.process(id)
+	p, err := sb.awake(ctx, id)
 	if err != nil {
 		return err
 	}
 	if !p.running() {
 		return api.Errorf(api.CodeConflict, "cannot signal process %s: because it has ended", id).WithFix("look at its result")
 	}
-	return p.proc.Signal(ctx, sig, tree)
+	proc, _ := p.now()
+	return proc.Signal(ctx, sig, tree)
 }
 
 // ResizeProcess changes the size of one's terminal.
 func (sb *Sandbox) ResizeProcess(ctx context.Context, id string, t api.Terminal) error {
-	p, err := sb.process(id)
+	p, err := sb.awake(ctx, id)
 	if err != nil {
 		return err
 	}
-	return p.proc.Resize(ctx, t)
+	proc, _ := p.now()
+	return proc.Resize(ctx, t)
 }
 
 // WriteProcess passes r on to one's stdin; eof closes it afterwards.
 func (sb *Sandbox) WriteProcess(ctx context.Context, id string, r io.Reader, eof bool) error {
-	p, err := sb.process(id)
+	p, err := sb.awake(ctx, id)
 	if err != nil {
 		return err
 	}
-	if p.in == nil {
+	_, in := p.now()
+	if in == nil {
 		return api.Errorf(api.CodeConflict, "cannot write to process %s: because it was started without an open stdin", id).
 			WithFix("start it with open_stdin")
 	}
-	return p.in.copyFrom(ctx, r, eof)
+	return in.copyFrom(ctx, r, eof)
 }
 
 // FollowProcess gives one's output from offset on, until its end or that of ctx.
@@ -227,26 +212,16 @@ func (sb *Sandbox) FollowProcess(ctx context.Context, id string, offset int64, f
 	if err != nil {
 		return err
 	}
-	return p.out.follow(ctx, offset, follow, give)
+	return p.out.follow(ctx, offset, follow, false, give)
 }
 
-// follow gives chunks until the ring is finished, or ctx.
-func (r *outputRing) follow(ctx context.Context, offset int64, wait bool, give func(Chunk) error) error {
-	for {
-		got := r.read(offset)
-		for _, c := range got.chunks {
-			if err := give(c); err != nil {
-				return err
-			}
-		}
-		if got.done || !wait {
-			return nil
-		}
-		offset = got.next
-		select {
-		case <-got.more:
-		case <-ctx.Done():
-			return api.Errorf(api.CodeCancelled, "cannot follow the output: because the caller went away")
-		}
+// AttachProcess gives all output that is kept of one and what comes, until its end
+// or that of ctx. Nothing is skipped: the program waits for give, and for a minute
+// more when that failed or ctx has ended, so that the reader can come back.
+func (sb *Sandbox) AttachProcess(ctx context.Context, id string, give func(Chunk) error) error {
+	p, err := sb.process(id)
+	if err != nil {
+		return err
 	}
+	return p.out.follow(ctx, 0, true, true, give)
 }

@@ -22,6 +22,12 @@ type record struct {
 	HibernatedIn string            `json:"hibernated_in,omitempty"`
 	Env          map[string]string `json:"env,omitempty"`
 	FullLimits   api.Limits        `json:"full_limits"`
+	// HibernateAtEnd: at its deadline it hibernates for as long as a TTL may be.
+	HibernateAtEnd bool `json:"hibernate_at_end,omitempty"`
+	// Notes belong to another API than ours.
+	Notes json.RawMessage `json:"notes,omitempty"`
+	// Doors is who may reach its ports.
+	Doors doors `json:"doors,omitzero"`
 	// IdempotencyKey and Request let a repeated create find its sandbox.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 	Request        string `json:"request,omitempty"` // hash
@@ -48,6 +54,10 @@ func openJournal(dir string) (journal, error) {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return journal{}, badDir(err)
 		}
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "output-*")) // the pattern is a good one
+	for _, f := range left {
+		_ = os.Remove(f) // a server died before it did: see wheel.move
 	}
 	return journal{dir: dir}, nil
 }

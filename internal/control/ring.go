@@ -1,7 +1,10 @@
 package control
 
 import (
+	"context"
 	"sync"
+
+	"github.com/brigdev/brig/api"
 )
 
 // Chunk is a piece of a program's output.
@@ -118,4 +121,25 @@ func (r *outputRing) span() (start, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.end - int64(r.size), r.end
+}
+
+// follow gives chunks until the ring is finished, or ctx.
+func (r *outputRing) follow(ctx context.Context, offset int64, wait bool, give func(Chunk) error) error {
+	for {
+		got := r.read(offset)
+		for _, c := range got.chunks {
+			if err := give(c); err != nil {
+				return err
+			}
+		}
+		if got.done || !wait {
+			return nil
+		}
+		offset = got.next
+		select {
+		case <-got.more:
+		case <-ctx.Done():
+			return api.Errorf(api.CodeCancelled, "cannot follow the output: because the caller went away")
+		}
+	}
 }

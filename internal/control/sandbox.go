@@ -32,15 +32,16 @@ type Sandbox struct {
 	users   int          // calls under way
 	used    time.Time    // when the last one ended
 	events  []api.Event
+	news    chan struct{} // closed at the next event
 	nudge   chan struct{} // has its watch look at the idle time anew
 }
 
 func (s *Service) newSandbox(r record) *Sandbox {
 	sb := &Sandbox{
 		svc: s, id: r.ID, owner: r.Owner, turn: make(chan struct{}, 1), log: newOutputRing(maxLogBytes),
-		rec: r, used: time.Now(), nudge: make(chan struct{}, 1),
+		rec: r, used: time.Now(), nudge: make(chan struct{}, 1), news: make(chan struct{}),
 	}
-	sb.procs.init()
+	sb.procs.init(&s.outputFiles)
 	sb.cells.init()
 	return sb
 }
@@ -136,21 +137,28 @@ func (sb *Sandbox) run(box host.Session) {
 	sb.svc.work.Go(func() { sb.watch(box) })
 }
 
-// watch ends with box: it records why, and ends a sandbox that nobody used for
-// too long.
+// watch ends with box: it records why, ends a sandbox that nobody used for too
+// long, and has one hibernate whose deadline means that.
 func (sb *Sandbox) watch(box host.Session) {
 	for {
-		idle, stop := sb.idleTimer()
+		idle, stopIdle := sb.idleTimer()
+		end, stopEnd := sb.endTimer()
+		over := false
 		select {
 		case <-box.Done():
-			stop()
-			sb.boxEnded(box)
-			return
+			over = true
 		case <-sb.nudge:
 		case <-idle:
 			sb.idleOver()
+		case <-end:
+			sb.sleepAtEnd()
 		}
-		stop()
+		stopIdle()
+		stopEnd()
+		if over {
+			sb.boxEnded(box)
+			return
+		}
 	}
 }
 
@@ -180,7 +188,7 @@ func (sb *Sandbox) idleOver() {
 	}
 	var err error
 	if persistent {
-		err = sb.hibernate(sb.svc.ctx, true)
+		err = sb.hibernate(sb.svc.ctx, true, 0)
 	} else {
 		err = sb.end(sb.svc.ctx, api.StatusDeleted, "idle", "nothing used it for "+limit.String())
 	}
@@ -229,6 +237,7 @@ func (sb *Sandbox) setEnded(status string, e api.Ended) {
 	}
 	sb.event("ended", "reason", e.Reason, "detail", e.Detail)
 	sb.saveLog()
+	sb.procs.letGo()
 }
 
 // seconds turns a wire number into a duration.

@@ -12,9 +12,11 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/host"
 	"github.com/brigdev/brig/internal/snapshot"
 )
@@ -31,16 +33,23 @@ type Config struct {
 	// belongs to one Service at a time.
 	Dir string
 	// CreateWithin bounds the wait for room on the host, and the making, of one
-	// sandbox; default a minute.
+	// sandbox; default 25 s: published clients hang up after 30, and try again after a 429.
 	CreateWithin time.Duration
-	Log          *slog.Logger // default: none
+	// Quota says what the running sandboxes of an owner may hold; nil: no bounds. Who
+	// wants more waits for CreateWithin.
+	Quota func(owner string) Quota
+	// MayUse tells whether there is a template of that name for owner; nil: all are
+	// everybody's.
+	MayUse func(owner, template string) bool
+	Audit  *audit.Log   // nil: nothing is recorded
+	Log    *slog.Logger // default: none
 }
 
 // Kernels opens interpreter sessions in sandboxes.
 type Kernels interface {
 	Open(ctx context.Context, box host.Session, language, cwd string) (Kernel, error)
 	// Resume takes up one that ran in the snapshot that box was restored from.
-	Resume(ctx context.Context, box host.Session, ref api.KernelRef) (Kernel, error)
+	Resume(ctx context.Context, box host.Session, ref api.KernelRef, to Setting) (Kernel, error)
 }
 
 // Kernel is one interpreter session. All methods may be called concurrently; cells
@@ -48,9 +57,22 @@ type Kernels interface {
 type Kernel interface {
 	Ref() api.KernelRef
 	// Run runs one cell; on is told what the cell says while it runs.
-	Run(ctx context.Context, code string, timeout time.Duration, on func(api.CodeEvent)) (api.CodeExecution, error)
+	Run(ctx context.Context, c Cell, on func(api.CodeEvent)) (api.CodeExecution, error)
 	Restart(ctx context.Context) error
 	Close(ctx context.Context) error
+}
+
+// Setting is what a kernel that is taken up has to learn of its sandbox.
+type Setting struct {
+	Cwd string            // where it goes; "" leaves it where it is
+	Env map[string]string // the sandbox's own
+}
+
+// Cell is one piece of code to run.
+type Cell struct {
+	Code    string
+	Env     map[string]string // of this cell alone
+	Timeout time.Duration
 }
 
 // Bounds of a Service.
@@ -69,8 +91,11 @@ type Service struct {
 	log     *slog.Logger
 	journal journal
 	audits  chan api.EgressEvent
+	quotas  *quotas
 	forks   chan struct{} // holds a token for each restore of a fork under way
 	work    sync.WaitGroup
+
+	outputFiles atomic.Int32 // of processes
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -88,7 +113,7 @@ func New(cfg Config) (*Service, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.CreateWithin == 0 {
-		cfg.CreateWithin = time.Minute
+		cfg.CreateWithin = 25 * time.Second
 	}
 	j, err := openJournal(cfg.Dir)
 	if err != nil {
@@ -102,6 +127,7 @@ func New(cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Log, journal: j, audits: make(chan api.EgressEvent, 256), forks: make(chan struct{}, runtime.NumCPU()),
 		boxes: map[string]*Sandbox{}, pending: map[string]*pendingCreate{},
 	}
+	s.quotas = newQuotas(cfg.Quota)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for _, r := range records {
 		s.adopt(r)

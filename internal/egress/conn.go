@@ -62,7 +62,8 @@ func (g *Gateway) accept(r *tcp.ForwarderRequest) {
 		g.acceptOwn(r, to)
 		return
 	}
-	d := g.policy.Connect(netpolicy.Target{Addr: to, Names: g.names.resolved(to.Addr()), Own: g.isOwn(to.Addr())})
+	policy := g.policy()
+	d := policy.Connect(netpolicy.Target{Addr: to, Names: g.names.resolved(to.Addr()), Own: g.isOwn(to.Addr())})
 	if d.Allowed {
 		d = g.takeSlot(d)
 	}
@@ -72,14 +73,14 @@ func (g *Gateway) accept(r *tcp.ForwarderRequest) {
 		return
 	}
 	defer func() { <-g.slots }()
-	g.connect(r, to, d)
+	g.connect(r, to, d, policy)
 }
 
 // takeSlot holds a decision against the budgets. If it is still allowed, a token
 // of slots is the caller's.
 func (g *Gateway) takeSlot(d netpolicy.Decision) netpolicy.Decision {
 	switch {
-	case g.bytes.Load() >= g.policy.MaxBytes:
+	case g.bytes.Load() >= g.policy().MaxBytes:
 		return netpolicy.Decision{Reason: errBudget.Error()}
 	case !g.rate.Allow():
 		return netpolicy.Decision{Reason: "there are too many connections a second"}
@@ -151,9 +152,9 @@ func (c *guestConn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// connect dials the address that was decided about, then completes the
+// connect dials the address that policy decided about, then completes the
 // connection with the guest and copies until both directions are over.
-func (g *Gateway) connect(r *tcp.ForwarderRequest, to netip.AddrPort, d netpolicy.Decision) {
+func (g *Gateway) connect(r *tcp.ForwarderRequest, to netip.AddrPort, d netpolicy.Decision, policy *netpolicy.Policy) {
 	event := api.EgressEvent{Kind: api.EgressConnect, Allowed: true, Target: to, Rule: d.Rule}
 	if len(d.Names) == 1 {
 		event.Name = d.Names[0]
@@ -175,7 +176,7 @@ func (g *Gateway) connect(r *tcp.ForwarderRequest, to netip.AddrPort, d netpolic
 	}
 	defer in.Close()
 	g.report(event)
-	p := &pipe{g: g, in: in, out: out, to: to, names: d.Names}
+	p := &pipe{g: g, in: in, out: out, to: to, names: d.Names, policy: policy}
 	event.Kind, event.Reason = api.EgressClose, p.run()
 	event.Sent, event.Got = p.sent.Load(), p.got.Load()
 	g.report(event)

@@ -119,7 +119,7 @@ func (g *Gateway) lookUp(asked string, wantAddrs bool) ([]netip.Addr, dnsmessage
 		g.report(api.EgressEvent{Kind: api.EgressLookup, Name: fmt.Sprintf("%.80q", asked), Reason: "it is not a host name"})
 		return nil, dnsmessage.RCodeNameError
 	}
-	d := g.policy.Lookup(name)
+	d := g.policy().Lookup(name)
 	if !d.Allowed {
 		g.report(api.EgressEvent{Kind: api.EgressLookup, Name: name, Reason: d.Reason})
 		return nil, dnsmessage.RCodeNameError
@@ -155,7 +155,7 @@ func (g *Gateway) resolve(name, rule string) ([]netip.Addr, dnsmessage.RCode) {
 	refused := ""
 	for _, a := range all {
 		a = a.Unmap()
-		if d := g.policy.Answer(a, g.isOwn(a)); !d.Allowed {
+		if d := g.policy().Answer(a, g.isOwn(a)); !d.Allowed {
 			refused = d.Reason
 		} else if a.Is4() && len(addrs) < maxAnswers {
 			addrs = append(addrs, a)

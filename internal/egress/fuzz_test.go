@@ -45,7 +45,8 @@ func bare(t testing.TB) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Gateway{policy: p, ctx: context.Background(), lookups: rate.NewLimiter(rate.Inf, 1)}
+	g := &Gateway{ctx: context.Background(), lookups: rate.NewLimiter(rate.Inf, 1)}
+	g.rules.Store(&p)
 	g.opts = Options{Resolve: func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("93.184.216.34"), netip.MustParseAddr("10.0.0.1")}, nil
 	}, Own: func() []netip.Addr { return nil }}.withDefaults()

@@ -60,7 +60,7 @@ type Options struct {
 // Gateway is the host's end of one sandbox's link. Close it after the box is
 // gone; it may be closed before, too.
 type Gateway struct {
-	policy netpolicy.Policy
+	rules  atomic.Pointer[netpolicy.Policy]
 	opts   Options
 	wire   *wire
 	stack  *stack.Stack
@@ -90,11 +90,12 @@ func Open(p netpolicy.Policy, o Options) (*Gateway, *driver.Link, error) {
 		return nil, nil, api.Errorf(api.CodeInternal, "cannot make a network link: %w", err)
 	}
 	g := &Gateway{
-		policy: p, opts: o.withDefaults(), wire: ours,
+		opts: o.withDefaults(), wire: ours,
 		lookups: rate.NewLimiter(lookupRate, lookupBurst), rate: rate.NewLimiter(connectRate, connectBurst),
 		asking: make(chan struct{}, maxAsking), slots: make(chan struct{}, p.MaxConns),
 		ends: map[*func()]struct{}{},
 	}
+	g.rules.Store(&p)
 	g.reports.limit = rate.NewLimiter(reportRate, reportBurst)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	if g.stack, err = newStack(ours, link); err == nil {
@@ -110,6 +111,13 @@ func Open(p netpolicy.Policy, o Options) (*Gateway, *driver.Link, error) {
 	}
 	return g, link, nil
 }
+
+// policy is what counts now.
+func (g *Gateway) policy() *netpolicy.Policy { return g.rules.Load() }
+
+// SetPolicy replaces what the sandbox may reach, but for the number of
+// connections. Nothing more passes in a connection that is not allowed any more.
+func (g *Gateway) SetPolicy(p netpolicy.Policy) { g.rules.Store(&p) }
 
 func (o Options) withDefaults() Options {
 	if o.Resolve == nil {

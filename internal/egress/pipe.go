@@ -5,10 +5,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/netpolicy"
 )
 
 // refusal is an error that is a decision: the connection is cut, and the text
@@ -17,7 +19,10 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-const errBudget = refusal("the budget of bytes is spent")
+const (
+	errBudget = refusal("the budget of bytes is spent")
+	errPolicy = refusal("what the sandbox may reach was changed")
+)
 
 // pipe is one allowed connection: the guest's side and the server's.
 type pipe struct {
@@ -26,6 +31,8 @@ type pipe struct {
 	out   net.Conn
 	to    netip.AddrPort
 	names []string // that it may be for; nil: any
+	// policy is the one that let it through.
+	policy *netpolicy.Policy
 
 	sent, got atomic.Int64
 	halfOver  atomic.Bool
@@ -124,13 +131,36 @@ func (t *tap) Read(b []byte) (int, error) {
 	}
 	n, err := t.from.Read(b)
 	t.count.Add(int64(n))
-	if t.p.g.bytes.Add(int64(n)) > t.p.g.policy.MaxBytes {
+	if t.p.g.bytes.Add(int64(n)) > t.p.g.policy().MaxBytes {
 		n, err = 0, errBudget
+	}
+	if n > 0 && !t.p.stillAllowed() {
+		n, err = 0, errPolicy
 	}
 	if err != nil && err != io.EOF {
 		t.err = err
 	}
 	return n, err
+}
+
+// stillAllowed asks again after the policy was changed. What the connection was let
+// through for has to be enough: it was looked at when it began, and not since.
+func (p *pipe) stillAllowed() bool {
+	policy := p.g.policy()
+	if policy == p.policy {
+		return true
+	}
+	addr := p.to.Addr()
+	d := policy.Connect(netpolicy.Target{Addr: p.to, Names: p.g.names.resolved(addr), Own: p.g.isOwn(addr)})
+	if !d.Allowed || len(d.Names) == 0 {
+		return d.Allowed
+	}
+	for _, name := range p.names {
+		if !slices.Contains(d.Names, name) {
+			return false
+		}
+	}
+	return len(p.names) > 0
 }
 
 // refuse reports that the guest said something that it may not.

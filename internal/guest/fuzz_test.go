@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/brigdev/brig/api"
 )
 
 func FuzzReadFrame(f *testing.F) {
@@ -88,6 +91,8 @@ func FuzzClient(f *testing.F) {
 	f.Add(byte(7), frames(Frame{Type: TypeEntry, Payload: entry}, Frame{Type: TypeData, Payload: []byte("abc")}, Frame{Type: TypeEnd}))
 	f.Add(byte(8), frames(Frame{Type: TypeStarted, Payload: started}, Frame{Type: TypeWindow, Payload: Fields(nil).U32(9)}, Frame{Type: TypeExit, Payload: exit}))
 	f.Add(byte(9), frames(Frame{Type: TypeOK}))
+	f.Add(byte(10), frames(Frame{Type: TypeStarted, Payload: started}, Frame{Type: TypeStdout, Payload: []byte("abc")}, Frame{Type: TypeStdout}, Frame{Type: TypeEnd}))
+	f.Add(byte(11), frames(Frame{Type: TypeStarted, Payload: started}, Frame{Type: TypeStdout, Payload: eventOf(7, 0x100, 4, "new\x00")}, Frame{Type: TypeEnd}))
 	f.Fuzz(func(t *testing.T, op byte, data []byte) {
 		host, inside := net.Pipe()
 		var guest sync.WaitGroup
@@ -103,7 +108,7 @@ func FuzzClient(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		operate(t, c, op%10)
+		operate(t, c, op%12)
 		c.Close()
 		guest.Wait()
 	})
@@ -144,6 +149,20 @@ func operate(t *testing.T, c *Client, op byte) {
 	case 9:
 		c.Freeze(t.Context())
 		c.Thaw(t.Context())
+	case 10:
+		if conn, err := c.Dial(t.Context(), 80); err == nil {
+			conn.Write([]byte("hello"))
+			conn.CloseWrite()
+			io.Copy(&out, conn)
+			conn.Close()
+		}
+	case 11:
+		c.Watch(t.Context(), "/x", true, nil, func(change api.FileChange) error {
+			if strings.HasPrefix(change.Name, "/") || slices.Contains(strings.Split(change.Name, "/"), "..") {
+				t.Errorf("a name that leads elsewhere: %q", change.Name)
+			}
+			return nil
+		})
 	}
 }
 

@@ -1,10 +1,13 @@
 package guest
 
 import (
+	"encoding/binary"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/brigdev/brig/api"
 )
 
 // TestLies lets the guest answer with what the protocol does not allow. Every
@@ -63,6 +66,18 @@ func TestLies(t *testing.T) {
 		{"more than the range", "read", []frame{{TypeEntry, entryOf('f', 99, "")}, {TypeData, make([]byte, 11)}}},
 		{"range of a directory", "read", []frame{{TypeEntry, entryOf('d', 99, "")}}},
 		{"quiet with words", "freeze", []frame{{TypeEnd, nil}}},
+		{"connected without a start", "dial", []frame{{TypeStdout, []byte("x")}}},
+		{"an exit amid a connection", "dial", []frame{{TypeStarted, started}, {TypeExit, exit}}},
+		{"complaints amid a connection", "dial", []frame{{TypeStarted, started}, {TypeStderr, []byte("x")}}},
+		{"words after the last one", "dial", []frame{{TypeStarted, started}, {TypeStdout, nil}, {TypeStdout, []byte("x")}}},
+		{"an end without a last word", "dial", []frame{{TypeStarted, started}, {TypeEnd, nil}}},
+		{"more words than granted", "dial", append([]frame{{TypeStarted, started}}, slices.Repeat([]frame{{TypeStdout, make([]byte, MaxData)}}, 1+OutputWindow/MaxData)...)},
+		{"half an event", "watch", []frame{{TypeStarted, started}, {TypeStdout, make([]byte, 10)}}},
+		{"an event without its name", "watch", []frame{{TypeStarted, started}, {TypeStdout, eventOf(7, 2, 99, "")}}},
+		{"a name with a slash", "watch", []frame{{TypeStarted, started}, {TypeStdout, eventOf(7, 2, 4, "../x")}}},
+		{"two answers", "watch", []frame{{TypeStarted, started}, {TypeStarted, started}, {TypeStarted, started}}},
+		{"a watch's number cut short", "watch", []frame{{TypeStarted, []byte{1}}}},
+		{"content amid a watch", "watch", []frame{{TypeStarted, started}, {TypeData, []byte("x")}}},
 		{"ready again", "exec", []frame{{TypeStarted, started}, {TypeReady, Fields(nil).U32(Version).String("")}}},
 	}
 	for _, tt := range tests {
@@ -80,7 +95,11 @@ func TestLies(t *testing.T) {
 				"freeze": func() error { return c.Freeze(t.Context()) },
 				"attach": func() error { return wait(t, c) },
 				"list":   func() error { _, err := c.List(t.Context(), "/x", 2); return err },
-				"exec":   func() error { _, err := c.Exec(t.Context(), ExecRequest{}, Streams{}); return err },
+				"dial":   func() error { return hear(t, c) },
+				"watch": func() error {
+					return c.Watch(t.Context(), "/x", false, nil, func(api.FileChange) error { return nil })
+				},
+				"exec": func() error { _, err := c.Exec(t.Context(), ExecRequest{}, Streams{}); return err },
 			}[tt.op]()
 			<-c.Done()
 			if !isProtocolError(err) || !isProtocolError(c.Err()) {
@@ -100,6 +119,29 @@ func wait(t *testing.T, c *Client) error {
 		_, err = p.Wait(t.Context())
 	}
 	return err
+}
+
+// hear connects and waits for the peer's end.
+func hear(t *testing.T, c *Client) error {
+	conn, err := c.Dial(t.Context(), 80)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err = io.Copy(io.Discard, conn); err == nil { // the lie came behind the end
+		<-c.Done()
+		err = c.Err()
+	}
+	return err
+}
+
+// eventOf is a struct inotify_event that claims a name of that size.
+func eventOf(number, mask, size uint32, name string) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, number)
+	b = binary.LittleEndian.AppendUint32(b, mask)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, size)
+	return append(b, name...)
 }
 
 // TestLiesBesideTheOperation are wrong whatever the operation makes of its own

@@ -66,10 +66,14 @@ func decodeEntry(payload []byte) (api.FileInfo, error) {
 	r := NewReader(payload)
 	kind, size, mode, name := r.Bytes(), r.U64(), r.U32(), r.Bytes()
 	mtime, target := r.U64(), r.Bytes()
+	var uid, gid uint32
+	if r.More() {
+		uid, gid = r.U32(), r.U32()
+	}
 	if r.Err != nil || len(kind) != 1 || size > math.MaxInt64 || mtime > math.MaxInt64 || len(target) > maxTarget {
 		return api.FileInfo{}, protocolErrorf("its ENTRY frame has malformed fields")
 	}
-	info := api.FileInfo{Path: string(name), Size: int64(size), Mode: mode & 0o7777, ModTime: int64(mtime), Target: string(target)}
+	info := api.FileInfo{Path: string(name), Size: int64(size), Mode: mode & 0o7777, ModTime: int64(mtime), Target: string(target), UID: uid, GID: gid}
 	switch kind[0] {
 	case 'f':
 		info.Kind = api.FileRegular

@@ -1,9 +1,7 @@
 package guest
 
 import (
-	"bytes"
 	"context"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -14,26 +12,13 @@ const leaveGrace = time.Second
 
 // Program is a program that runs inside. Its methods may be called concurrently,
 // but Wait only once.
-//
-// The connection's reader puts its frames into a queue, which the protocol's
-// output window bounds; whoever started the program takes them out.
 type Program struct {
-	c      *Client
-	st     *stream
+	*inbox
 	s      Streams
 	in     *stdin
 	ctx    context.Context // of the input's goroutine; its cause says why that failed
 	cancel context.CancelCauseFunc
 	pid    int
-	taken  int // of the output window, by writers, since room was last given
-
-	ready chan struct{} // holds a token when the queue may have become longer
-
-	mu     sync.Mutex // guards what follows
-	queue  []Frame
-	unread int  // of the output window, in the queue or with a writer
-	words  int  // frames that came besides output and windows
-	left   bool // nobody listens any more: frames are dropped
 }
 
 // Launch starts a program and returns when it runs. Until Wait is called, its
@@ -66,7 +51,6 @@ func (c *Client) launch(ctx context.Context, t Type, payload []byte, s Streams) 
 
 // begin sends the request. The program must be left.
 func (c *Client) begin(ctx context.Context, t Type, payload []byte, s Streams, ends ...Type) (*Program, error) {
-	p := &Program{c: c, s: s, ready: make(chan struct{}, 1)}
 	st, err := c.open(ends...)
 	if err != nil {
 		return nil, err
@@ -76,7 +60,8 @@ func (c *Client) begin(ctx context.Context, t Type, payload []byte, s Streams, e
 		c.forget(st)
 		return nil, err
 	}
-	p.st, st.take = st, p.take
+	p := &Program{inbox: newInbox(c, st, 2), s: s}
+	st.take = p.take
 	p.in = newStdin(c, st, s.Stdin, t == TypeAttach)
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	go p.in.pump(p.ctx, b, p.cancel)
@@ -100,15 +85,6 @@ func (p *Program) Signal(ctx context.Context, sig syscall.Signal, tree bool) err
 // Resize changes the size of the program's terminal; without one it does nothing.
 func (p *Program) Resize(ctx context.Context, rows, cols uint16) error {
 	return p.tell(ctx, TypeResize, Fields(nil).U32(uint32(rows)).U32(uint32(cols)))
-}
-
-// tell sends a frame that has no answer, unless the stream has ended: then its
-// number may belong to another operation already.
-func (p *Program) tell(ctx context.Context, t Type, payload []byte) error {
-	if !p.c.speaks(p.st) {
-		return nil
-	}
-	return p.c.write(ctx, AppendFrame(nil, Frame{Type: t, Stream: p.st.id, Payload: payload}))
 }
 
 // Wait passes the program's output on, on the calling goroutine, until it ends,
@@ -181,67 +157,16 @@ func (p *Program) waitWarm(ctx context.Context) (ExitReport, error) {
 	}
 }
 
-// take queues a frame; it runs on the connection's reader.
+// take is given the program's frames by the connection's reader.
 func (p *Program) take(f Frame) error {
 	if f.Type == TypeWindow {
 		return p.in.grant(f)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.left {
-		return nil
-	}
-	switch f.Type {
-	case TypeStdout, TypeStderr:
-		if p.unread += len(f.Payload) + OutputCost; p.unread > OutputWindow {
-			return protocolErrorf("it sent more than the %d bytes of output that were granted", OutputWindow)
-		}
-	default: // STARTED, and EXIT or ERR
-		if p.words++; p.words > 2 {
-			return protocolErrorf("it sent a frame of type %d amid a program's output", f.Type)
-		}
-	}
-	f.Payload = bytes.Clone(f.Payload)
-	p.queue = append(p.queue, f)
-	select {
-	case p.ready <- struct{}{}:
-	default:
-	}
-	return nil
+	return p.put(f)
 }
 
-// next waits for the program's next frame.
-func (p *Program) next(ctx context.Context) (Frame, error) {
-	for {
-		if f, ok := p.pop(); ok {
-			return f, nil
-		}
-		select {
-		case <-p.ready:
-		case <-ctx.Done():
-			return Frame{}, context.Cause(ctx)
-		case <-p.ctx.Done(): // the input failed
-			return Frame{}, context.Cause(p.ctx)
-		case <-p.c.done:
-			if f, ok := p.pop(); ok {
-				return f, nil
-			}
-			return Frame{}, p.c.Err()
-		}
-	}
-}
-
-func (p *Program) pop() (Frame, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
-		return Frame{}, false
-	}
-	f := p.queue[0]
-	p.queue[0] = Frame{}
-	p.queue = p.queue[1:]
-	return f, true
-}
+// next waits for the program's next frame, or for the failure of its input.
+func (p *Program) next(ctx context.Context) (Frame, error) { return p.inbox.next(ctx, p.ctx) }
 
 // pass gives output to its writer, and then the program as much room for more.
 func (p *Program) pass(ctx context.Context, f Frame) error {
@@ -254,16 +179,7 @@ func (p *Program) pass(ctx context.Context, f Frame) error {
 			return &WriterError{Err: err}
 		}
 	}
-	p.taken += len(f.Payload) + OutputCost
-	if p.taken < OutputWindow/2 {
-		return nil
-	}
-	n := p.taken
-	p.taken = 0
-	p.mu.Lock()
-	p.unread -= n
-	p.mu.Unlock()
-	return p.tell(ctx, TypeWindow, Fields(nil).U32(uint32(n)))
+	return p.done(ctx, f)
 }
 
 // leave is called when nobody listens to the program any more. If it has not
@@ -272,13 +188,5 @@ func (p *Program) pass(ctx context.Context, f Frame) error {
 func (p *Program) leave(ctx context.Context) {
 	p.cancel(nil)
 	p.in.stop()
-	p.mu.Lock()
-	p.left, p.queue = true, nil
-	p.mu.Unlock()
-	if p.c.speaks(p.st) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveGrace)
-		defer cancel()
-		_ = p.tell(ctx, TypeWindow, Fields(nil).U32(maxWindow)) // an error means that the connection is lost
-	}
-	p.c.leave(p.st)
+	p.inbox.leave(ctx, TypeWindow, Fields(nil).U32(maxWindow))
 }

@@ -85,6 +85,18 @@ const (
 	TypeRemove  Type = 18
 	TypeRename  Type = 19
 	TypeSymlink Type = 20
+	// TypeDial: field port u32: connects to that TCP port on localhost. Answered by
+	// STARTED (with a pid of 0) or ERR. STDIN, STDIN_EOF, STDOUT and WINDOW are as of
+	// a program; an empty STDOUT is the peer's end. When both sides have ended, END
+	// follows, or ERR when the connection broke off.
+	TypeDial Type = 21
+	// TypeWatch: fields path, mask u32 (inotify(7)'s): watches a directory; more of
+	// them on the same stream watch more. Each is answered by STARTED with the
+	// kernel's number of the watch, or ERR, which does not end the stream. STDOUT
+	// frames hold whole struct inotify_event.
+	TypeWatch Type = 22
+	// TypeHangUp ends the stream of a DIAL or WATCH, with END.
+	TypeHangUp Type = 23
 )
 
 // Frames from the guest.
@@ -92,10 +104,10 @@ const (
 	TypeReady   Type = 129 // fields version u32, name
 	TypeOK      Type = 130
 	TypeErr     Type = 131 // fields errno u32, text
-	TypeEntry   Type = 132 // fields kind byte (f, d, l, o), size u64, mode u32, name, mtime u64 (ns), symlink target
+	TypeEntry   Type = 132 // fields kind byte (f, d, l, o), size u64, mode u32, name, mtime u64 (ns), symlink target, uid u32, gid u32 (both absent in old snapshots)
 	TypeData    Type = 133 // also host → guest, for PUT
 	TypeEnd     Type = 134 // also host → guest, for PUT
-	TypeStarted Type = 135 // fields pid u32
+	TypeStarted Type = 135 // fields pid u32, or a watch's number
 	TypeStdout  Type = 136
 	TypeStderr  Type = 137
 	TypeExit    Type = 138 // see ExitReport

@@ -100,6 +100,9 @@ func (r *Reader) Bytes() []byte {
 	return b
 }
 
+// More tells whether there are more fields.
+func (r *Reader) More() bool { return r.Err == nil && len(r.rest) > 0 }
+
 // U32 takes a field of exactly 4 bytes.
 func (r *Reader) U32() uint32 {
 	b := r.Bytes()

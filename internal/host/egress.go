@@ -41,6 +41,27 @@ func (s *sandbox) openGateway(p *netpolicy.Policy) (*driver.Link, error) {
 	return link, err
 }
 
+// SetEgress replaces what the sandbox may reach. One that was made without a network
+// has no way to get one: CodeConflict.
+func (s *session) SetEgress(e *api.Egress) error {
+	if e == nil || !e.Enabled() {
+		e = &api.Egress{Mode: api.EgressAllow} // nothing
+	}
+	p, err := netpolicy.Parse(*e)
+	if err != nil {
+		return err
+	}
+	if s.gateway != nil {
+		s.gateway.SetPolicy(p)
+		return nil
+	}
+	if e.Mode != api.EgressAllow || len(e.Allow) > 0 {
+		return api.Errorf(api.CodeConflict, "cannot change what sandbox %s may reach: because it was made without a network", s.id).
+			WithFix("make a new one with a network")
+	}
+	return nil
+}
+
 // closeGateway cuts the sandbox off. It may be called without a gateway.
 func (s *sandbox) closeGateway() {
 	if s.gateway != nil {

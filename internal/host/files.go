@@ -98,7 +98,7 @@ func (s *sandbox) fileError(ctx context.Context, doing string, err error) error 
 	case ctx.Err() != nil:
 		return cancelled(ctx, doing)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return api.Errorf(api.CodeInvalid, "cannot %s: because the disk of the sandbox is full", doing).
+		return api.Errorf(api.CodeInvalid, "cannot %s: because the disk of the sandbox is full: %w", doing, err).
 			WithFix("give it more than %s with --disk", api.FormatBytes(s.limits.DiskBytes))
 	}
 	for _, r := range refusals {

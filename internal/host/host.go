@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net"
 	"syscall"
 	"time"
 
@@ -75,8 +76,23 @@ type Session interface {
 	// Symlink makes a symbolic link; target is stored as it is.
 	Symlink(ctx context.Context, target, path string) error
 
+	// Dial connects to a TCP port on localhost inside; ctx is for that only. The
+	// connection lives until it is closed, which has to be done, or the sandbox
+	// ends. It has CloseWrite besides. CodeUnavailable when nothing listens there,
+	// CodeExhausted when there are too many connections.
+	Dial(ctx context.Context, port int) (net.Conn, error)
+	// Watch tells what changes in a directory, with recursive also below it, until
+	// ctx ends (CodeCancelled), give fails (its error) or the directory is gone
+	// (CodeNotFound). ready, which may be nil, is called once the watch is on.
+	// CodeExhausted when changes were lost, because they were too many for give, or
+	// when there are too many directories. A create may be told of twice.
+	Watch(ctx context.Context, path string, recursive bool, ready func(), give func(api.FileChange) error) error
+
 	// SetDeadline moves the wall-clock deadline.
 	SetDeadline(t time.Time) error
+	// SetEgress replaces what its programs may reach; what is open and not allowed any
+	// more is cut. CodeConflict when it was made without a network.
+	SetEgress(e *api.Egress) error
 	// Stats is what it uses now.
 	Stats() api.SandboxStats
 	// Pause stops every process inside until Resume; the deadline goes on. Execs

@@ -6,9 +6,20 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
+// statusBody is one word on how something is.
+type statusBody struct {
+	Status string `json:"status"`
+}
+
+// versionBody names the server.
+type versionBody struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
 // healthz says that the server answers.
 func healthz(s *Server, w http.ResponseWriter, _ *request) error {
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
+	writeJSON(w, http.StatusOK, statusBody{"ok"})
 	return nil
 }
 
@@ -19,18 +30,21 @@ func readyz(s *Server, w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ready"})
+	writeJSON(w, http.StatusOK, statusBody{"ready"})
 	return nil
 }
 
 func version(s *Server, w http.ResponseWriter, _ *request) error {
-	writeJSON(w, http.StatusOK, map[string]string{"name": "brig", "version": s.cfg.Version})
+	writeJSON(w, http.StatusOK, versionBody{"brig", s.cfg.Version})
 	return nil
 }
 
 func listTemplates(s *Server, w http.ResponseWriter, r *request) error {
 	list, err := s.templates(r)
 	if err != nil {
+		return err
+	}
+	if list, err = page(w, r, list, func(t Template) string { return t.Name }); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, list)
@@ -56,7 +70,18 @@ func (s *Server) templates(r *request) ([]Template, error) {
 	if s.cfg.Templates == nil {
 		return []Template{}, nil
 	}
-	return s.cfg.Templates(r.Context())
+	all, err := s.cfg.Templates(r.Context())
+	if err != nil || s.cfg.Builds == nil {
+		return all, err
+	}
+	list := []Template{}
+	for _, t := range all {
+		if s.cfg.Builds.MayUse(r.templateOwner(), t.Name) {
+			t.IsGlobal = s.cfg.Builds.OwnerOf(t.Name) == ""
+			list = append(list, t)
+		}
+	}
+	return list, nil
 }
 
 // notPart is for what others' servers have and this one does not.

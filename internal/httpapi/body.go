@@ -25,8 +25,10 @@ func readBody(w http.ResponseWriter, r *request, max int64, v any) error {
 	case errors.As(err, &tooLarge):
 		return api.Errorf(api.CodeInvalid, "cannot read the request: because it is larger than %s: %w", api.FormatBytes(max), err).
 			WithFix("send large data as files")
+	case errors.Is(err, errSlowBody):
+		return api.Errorf(api.CodeInvalid, "cannot read the request: because %w", err).WithFix("send it again")
 	case err != nil:
-		return api.Errorf(api.CodeInvalid, "cannot read the request: because it broke off")
+		return api.Errorf(api.CodeInvalid, "cannot read the request: because it broke off").WithFix("send it again")
 	case len(b) == 0:
 		return nil
 	}

@@ -7,6 +7,23 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
+// codeRoutes are interpreter sessions, in our words and in those of PandaStack's clients.
+func codeRoutes() []route {
+	return []route{
+		{"POST " + box + "/code", accessUser, runCode},
+		{"GET " + box + "/code/contexts", accessUser, listContexts},
+		{"POST " + box + "/code/contexts", accessUser, openContext},
+		{"DELETE " + box + "/code/contexts/{context}", accessUser, closeContext},
+		{"POST " + box + "/code/contexts/{context}/restart", accessUser, restartContext},
+		{"POST " + box + "/repl", accessUser, runOnce},
+		{"GET " + box + "/repl/sessions", accessUser, listContexts},
+		{"POST " + box + "/repl/sessions", accessUser, openContext},
+		{"DELETE " + box + "/repl/sessions/{context}", accessUser, closeContext},
+		{"POST " + box + "/repl/sessions/{context}/run", accessUser, runCell},
+		{"GET /v1/repl/languages", accessUser, listLanguages},
+	}
+}
+
 // runCode runs one cell. With Accept: text/event-stream its output and results
 // come as events, and the whole end as the last one, "end".
 func runCode(s *Server, w http.ResponseWriter, r *request) error {
@@ -47,6 +64,20 @@ func listContexts(s *Server, w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// contextBody asks for an interpreter session.
+type contextBody struct {
+	Language string `json:"language"` // default python
+	Cwd      string `json:"cwd"`      // default /work
+}
+
+// contextReply is a session that was opened.
+type contextReply struct {
+	api.CodeContext
+	SessionID string    `json:"session_id"` // the id under another name
+	SandboxID string    `json:"sandbox_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
 // openContext answers with the id under both names that published clients and
 // documents have for it.
 func openContext(s *Server, w http.ResponseWriter, r *request) error {
@@ -54,10 +85,7 @@ func openContext(s *Server, w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Language string `json:"language"`
-		Cwd      string `json:"cwd"`
-	}
+	var body contextBody
 	if err := readBody(w, r, maxBody, &body); err != nil {
 		return err
 	}
@@ -65,12 +93,7 @@ func openContext(s *Server, w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, struct {
-		api.CodeContext
-		SessionID string    `json:"session_id"`
-		SandboxID string    `json:"sandbox_id"`
-		CreatedAt time.Time `json:"created_at"`
-	}{c, c.ID, sb.ID(), time.Now().UTC()})
+	writeJSON(w, http.StatusCreated, contextReply{c, c.ID, sb.ID(), time.Now().UTC()})
 	return nil
 }
 
@@ -98,17 +121,26 @@ func restartContext(s *Server, w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// cellReply is a cell's end as published clients read it.
+// cellReply is a cell's end as published clients read it: they make text of an
+// error, whatever it is.
 type cellReply struct {
 	Stdout     string              `json:"stdout"`
 	Stderr     string              `json:"stderr"`
 	Exit       int                 `json:"exit"`
 	ExitCode   int                 `json:"exit_code"`
 	Results    []map[string]string `json:"results"`
-	Error      *api.CodeError      `json:"error"`
+	Error      string              `json:"error,omitempty"` // an exception's name and value
+	Exception  *api.CodeError      `json:"exception,omitempty"`
 	DurationMS int64               `json:"duration_ms"`
 	Truncated  bool                `json:"truncated,omitempty"`
 	Language   string              `json:"language,omitempty"`
+}
+
+// cellBody is a cell as published clients send it.
+type cellBody struct {
+	Code      string  `json:"code"`
+	Language  string  `json:"language"`
+	TimeoutMS float64 `json:"timeout_ms"`
 }
 
 // runCell is runCode for published clients: a traceback is on stderr with exit
@@ -125,11 +157,7 @@ func cell(s *Server, w http.ResponseWriter, r *request, context string) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Code      string  `json:"code"`
-		Language  string  `json:"language"`
-		TimeoutMS float64 `json:"timeout_ms"`
-	}
+	var body cellBody
 	if err := readBody(w, r, maxExecBody, &body); err != nil {
 		return err
 	}
@@ -138,7 +166,7 @@ func cell(s *Server, w http.ResponseWriter, r *request, context string) error {
 		return err
 	}
 	reply := cellReply{
-		Stdout: res.Stdout, Stderr: res.Stderr, Results: []map[string]string{}, Error: res.Error,
+		Stdout: res.Stdout, Stderr: res.Stderr, Results: []map[string]string{}, Exception: res.Error,
 		DurationMS: res.WallMS, Truncated: res.Truncated, Language: body.Language,
 	}
 	for _, b := range res.Results {
@@ -146,6 +174,7 @@ func cell(s *Server, w http.ResponseWriter, r *request, context string) error {
 	}
 	if res.Error != nil {
 		reply.Exit, reply.ExitCode = 1, 1
+		reply.Error = res.Error.Name + ": " + res.Error.Value
 		reply.Stderr += res.Error.Traceback
 	}
 	if !res.TimedOut {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/e2b"
 )
 
 // errorBody is the one shape of a failure.
@@ -20,10 +21,18 @@ type errorBody struct {
 // statusOf is the one map of codes to statuses.
 func statusOf(err error) int {
 	var u unauthorized
+	var f forbidden
+	var m wrongMethod
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &u):
 		return http.StatusUnauthorized
+	case errors.As(err, &f):
+		return http.StatusForbidden
+	case errors.As(err, &m):
+		return http.StatusMethodNotAllowed
+	case errors.Is(err, errSlowBody):
+		return http.StatusRequestTimeout
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
 	}
@@ -46,21 +55,34 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
+// wrongMethod is an error with a status of its own.
+type wrongMethod struct{ err *api.Error }
+
+func (m wrongMethod) Error() string { return m.err.Message }
+func (m wrongMethod) Unwrap() error { return m.err }
+
 // fail answers with an error. A stream that has begun can only be broken off.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var begun *begunError
 	if errors.As(err, &begun) {
-		s.log.Debug("a reply broke off", "path", r.URL.Path, "error", err)
+		s.log.Debug("a reply broke off", "route", visitOf(r).route, "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	status := statusOf(err)
+	if status == 499 && r.Context().Err() == nil {
+		status = http.StatusServiceUnavailable // not the caller went away: the server ends
+	}
 	body := describeError(err)
 	body.RequestID = w.Header().Get("X-Request-Id")
 	if status >= 500 {
-		s.log.Warn("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", body.RequestID, "error", err)
+		s.log.Warn("request failed", "route", visitOf(r).route, "status", status, "request", body.RequestID, "error", err)
 	}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
+	}
+	if e2b.Owns(r.URL.Path) {
+		e2b.Fail(w, status, body.Code, body.Error, body.Fix)
+		return
 	}
 	writeJSON(w, status, body)
 }
@@ -76,6 +98,10 @@ func describeError(err error) errorBody {
 	var u unauthorized
 	if errors.As(err, &u) {
 		body.Code = "unauthorized"
+	}
+	var f forbidden
+	if errors.As(err, &f) {
+		body.Code = "forbidden"
 	}
 	var known *api.Error
 	if !errors.As(err, &known) { // an accident: its text is for the log

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
-	"github.com/brigdev/brig/internal/host"
 )
 
 // execSandbox runs a program to its end. A timeout is status 504 with what the
@@ -42,36 +41,4 @@ func execSandbox(s *Server, w http.ResponseWriter, r *request) error {
 // timeoutText has the word that published clients look for.
 func timeoutText(r api.ExecResponse) string {
 	return fmt.Sprintf("command timeout after %s", time.Duration(r.Evidence.Limit)*time.Millisecond)
-}
-
-// execStream runs a program and sends what it prints as it comes.
-func execStream(s *Server, w http.ResponseWriter, r *request) error {
-	sb, err := s.sandbox(r)
-	if err != nil {
-		return err
-	}
-	var req api.ExecRequest
-	if err := readBody(w, r, maxExecBody, &req); err != nil {
-		return err
-	}
-	events := newEventStream(w)
-	stdout, stderr := events.text("stdout"), events.text("stderr")
-	run, err := sb.Start(r.Context(), req, host.Stdio{Stdout: stdout, Stderr: stderr})
-	if err != nil {
-		return err
-	}
-	stop := events.start()
-	resp, err := run.Wait()
-	stop()
-	stdout.flush()
-	stderr.flush()
-	switch {
-	case err != nil:
-		events.send("error", describeError(err))
-	case resp.TimedOut && req.OnTimeout != "result":
-		events.send("error", errorBody{Error: timeoutText(resp), Code: "timeout"})
-	default:
-		events.send("exit", resp)
-	}
-	return nil
 }

@@ -40,6 +40,12 @@ func (s *Server) onFile(r *request, do func(box host.Session, path string) error
 	return sb.With(r.Context(), func(box host.Session) error { return do(box, p) })
 }
 
+// wroteBody says what was written.
+type wroteBody struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
 // putFile writes the body, of any size, to a file whose parents are made.
 func putFile(s *Server, w http.ResponseWriter, r *request) error {
 	mode, err := modeOf(r)
@@ -51,7 +57,7 @@ func putFile(s *Server, w http.ResponseWriter, r *request) error {
 		if err := box.Put(r.Context(), p, mode, body); err != nil {
 			return err
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"path": p, "bytes": body.n})
+		writeJSON(w, http.StatusOK, wroteBody{p, body.n})
 		return nil
 	})
 }
@@ -230,6 +236,12 @@ func newFileEntry(dir string, f api.FileInfo) fileEntry {
 	}
 }
 
+// dirBody is the listing of a directory.
+type dirBody struct {
+	Path    string      `json:"path"`
+	Entries []fileEntry `json:"entries"`
+}
+
 func listDir(s *Server, w http.ResponseWriter, r *request) error {
 	if r.URL.Query().Get("path") == "" {
 		q := r.URL.Query()
@@ -245,7 +257,7 @@ func listDir(s *Server, w http.ResponseWriter, r *request) error {
 		for _, f := range list {
 			entries = append(entries, newFileEntry(p, f))
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"path": p, "entries": entries})
+		writeJSON(w, http.StatusOK, dirBody{p, entries})
 		return nil
 	})
 }

@@ -48,13 +48,16 @@ func fork(s *Server, w http.ResponseWriter, r *request, count int) error {
 	return nil
 }
 
+// promoteBody says what becomes of the others.
+type promoteBody struct {
+	CleanupSiblings bool   `json:"cleanup_siblings"` // default true
+	TreeID          string `json:"tree_id"`          // default: that of the child
+}
+
 // promoteSandbox keeps one child of a fork. Siblings are destroyed unless the
 // caller says otherwise.
 func promoteSandbox(s *Server, w http.ResponseWriter, r *request) error {
-	body := struct {
-		CleanupSiblings bool   `json:"cleanup_siblings"`
-		TreeID          string `json:"tree_id"`
-	}{CleanupSiblings: true}
+	body := promoteBody{CleanupSiblings: true}
 	if err := readBody(w, r, maxBody, &body); err != nil {
 		return err
 	}

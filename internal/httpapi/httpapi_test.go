@@ -41,7 +41,7 @@ func newRig(t *testing.T) *rig {
 	server := httptest.NewServer(httpapi.New(httpapi.Config{
 		Sandboxes: r.Service, Keys: keys, Version: "test",
 		Templates: func(context.Context) ([]httpapi.Template, error) {
-			return []httpapi.Template{{Name: "fake", Digest: "sha256:fake"}}, nil
+			return []httpapi.Template{{Name: "fake", Digest: "sha256:fake", Languages: []string{}}}, nil
 		},
 	}).Handler(false))
 	t.Cleanup(server.Close)
@@ -158,6 +158,7 @@ func TestErrors(t *testing.T) {
 		code               string
 	}{
 		{"no route", "GET", "/v2/x", nil, 404, "not_found"},
+		{"no such method", "PATCH", "/v1/sandboxes", nil, 405, "invalid"},
 		{"not JSON", "POST", "/v1/sandboxes", "{", 400, "invalid"},
 		{"wrong type", "POST", "/v1/sandboxes", `{"template":7}`, 400, "invalid"},
 		{"no template", "POST", "/v1/sandboxes", `{"template":"nope"}`, 404, "not_found"},
@@ -166,7 +167,7 @@ func TestErrors(t *testing.T) {
 		{"egress", "POST", "/v1/sandboxes", `{"template":"fake","egress":{"mode":"much"}}`, 400, "invalid"},
 		{"functions", "POST", "/v1/functions", `{}`, 501, "unsupported"},
 		{"a function", "GET", "/v1/functions/f1", nil, 501, "unsupported"},
-		{"ports", "GET", path + "/ports", nil, 501, "unsupported"},
+		{"language server", "GET", path + "/lsp/python", nil, 501, "unsupported"},
 		{"relative path", "GET", path + "/fs?path=a", nil, 400, "invalid"},
 		{"no file", "GET", path + "/fs?path=/nope", nil, 404, "not_found"},
 		{"bad signal", "POST", path + "/processes/p/signal", `{"signal":"NOPE"}`, 400, "invalid"},
@@ -216,6 +217,7 @@ func TestStream(t *testing.T) {
 	}
 	var out, last string
 	for event := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {
+		_, event, _ = strings.Cut(event, "\n") // its id
 		name, data, _ := strings.Cut(event, "\n")
 		var v map[string]any
 		if err := json.Unmarshal([]byte(strings.TrimPrefix(data, "data: ")), &v); err != nil {

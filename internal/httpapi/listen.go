@@ -2,19 +2,21 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// Limits of connections. Bodies and replies may take as long as they need: uploads
-// and streams are slow, and each has its own end.
+// Limits of connections. Bodies and replies may take as long as they need, as long
+// as they move (patience.go): uploads and streams are slow, and each has its own end.
 const (
-	readHeaderWithin = 10 * time.Second
-	idleConnection   = 5 * time.Minute
-	maxHeaderBytes   = 64 << 10
+	idleConnection = 5 * time.Minute
+	maxHeaderBytes = 64 << 10
+	maxConnections = 16 << 10 // of one listener; more wait to be accepted
 )
 
 // Listener is one place where a Server is reached. Whoever reaches a trusted one
@@ -22,6 +24,7 @@ const (
 type Listener struct {
 	net.Listener
 	Trusted bool
+	TLS     *tls.Config // nil: none
 }
 
 // Serve answers until ctx ends; then it takes no more requests, gives those under
@@ -32,12 +35,16 @@ func (s *Server) Serve(ctx context.Context, listeners []Listener, drain time.Dur
 	var servers []*http.Server
 	var running sync.WaitGroup
 	for _, l := range listeners {
-		server := &http.Server{
-			Handler: s.use.count(s.Handler(l.Trusted)), ReadHeaderTimeout: readHeaderWithin,
-			IdleTimeout: idleConnection, MaxHeaderBytes: maxHeaderBytes, ErrorLog: nil,
-		}
+		server := s.serverOf(l)
 		servers = append(servers, server)
-		running.Go(func() { failed <- server.Serve(l.Listener) })
+		bounded := newBounded(l.Listener, maxConnections)
+		running.Go(func() {
+			if l.TLS != nil {
+				failed <- server.ServeTLS(bounded, "", "")
+				return
+			}
+			failed <- server.Serve(bounded)
+		})
 	}
 	var err error
 	select {
@@ -60,6 +67,70 @@ func (s *Server) Serve(ctx context.Context, listeners []Listener, drain time.Dur
 		err = nil
 	}
 	return err
+}
+
+func (s *Server) serverOf(l Listener) *http.Server {
+	return &http.Server{
+		Handler: s.use.count(s.Handler(l.Trusted)), ReadHeaderTimeout: s.patience.header,
+		IdleTimeout: idleConnection, MaxHeaderBytes: maxHeaderBytes, TLSConfig: l.TLS,
+		// What goes wrong with a connection is its caller's fault, and there are many.
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// boundedListener accepts no more than so many connections at a time.
+type boundedListener struct {
+	net.Listener
+	places chan struct{}
+	closed chan struct{}
+	close  func()
+}
+
+func newBounded(l net.Listener, n int) *boundedListener {
+	b := &boundedListener{Listener: l, places: make(chan struct{}, n), closed: make(chan struct{})}
+	b.close = sync.OnceFunc(func() { close(b.closed) })
+	return b
+}
+
+// Accept implements net.Listener; it waits for a place first.
+func (b *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case b.places <- struct{}{}:
+	case <-b.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := b.Listener.Accept()
+	if err != nil {
+		<-b.places
+		return nil, err
+	}
+	return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { <-b.places })}, nil
+}
+
+// Close implements net.Listener.
+func (b *boundedListener) Close() error {
+	b.close()
+	return b.Listener.Close()
+}
+
+type boundedConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets a server end its side first, so that a caller who is refused in
+// the middle of a body still reads why.
+func (c *boundedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
 }
 
 // usage counts requests, so that a server that nobody uses can end.

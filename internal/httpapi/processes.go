@@ -96,15 +96,18 @@ func (e *eventStream) chunk(c control.Chunk) error {
 	return e.send(c.Stream, map[string]any{"offset": c.Offset, "base64": c.Data})
 }
 
+// signalBody names a signal; with tree it is for all that the program started.
+type signalBody struct {
+	Signal string `json:"signal"` // default TERM
+	Tree   bool   `json:"tree"`
+}
+
 func signalProcess(s *Server, w http.ResponseWriter, r *request) error {
 	sb, err := s.sandbox(r)
 	if err != nil {
 		return err
 	}
-	body := struct {
-		Signal string `json:"signal"`
-		Tree   bool   `json:"tree"`
-	}{Signal: "TERM"}
+	body := signalBody{Signal: "TERM"}
 	if err := readBody(w, r, maxBody, &body); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // handler answers one request, or says why it cannot.
 type handler func(s *Server, w http.ResponseWriter, r *request) error
@@ -17,10 +20,11 @@ const box = "/v1/sandboxes/{id}"
 
 // routes is all that the server serves.
 func routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		{"GET /healthz", accessPublic, healthz},
 		{"GET /readyz", accessPublic, readyz},
 		{"GET /version", accessPublic, version},
+		{"GET /openapi.json", accessPublic, openAPI},
 
 		{"POST /v1/sandboxes", accessUser, createSandbox},
 		{"GET /v1/sandboxes", accessUser, listSandboxes},
@@ -40,7 +44,6 @@ func routes() []route {
 		{"GET " + box + "/events", accessUser, sandboxEvents},
 
 		{"POST " + box + "/exec", accessUser, execSandbox},
-		{"POST " + box + "/exec/stream", accessUser, execStream},
 		{"GET " + box + "/exec/raw", accessUser, execRaw},
 		{"GET " + box + "/exec/pty", accessUser, execTerminal},
 		{"GET " + box + "/ssh", accessUser, execTerminal},
@@ -70,21 +73,22 @@ func routes() []route {
 		{"POST " + box + "/fork-tree", accessUser, forkTree},
 		{"POST " + box + "/promote", accessUser, promoteSandbox},
 
-		{"POST " + box + "/code", accessUser, runCode},
-		{"GET " + box + "/code/contexts", accessUser, listContexts},
-		{"POST " + box + "/code/contexts", accessUser, openContext},
-		{"DELETE " + box + "/code/contexts/{context}", accessUser, closeContext},
-		{"POST " + box + "/code/contexts/{context}/restart", accessUser, restartContext},
-		{"POST " + box + "/repl", accessUser, runOnce},
-		{"GET " + box + "/repl/sessions", accessUser, listContexts},
-		{"POST " + box + "/repl/sessions", accessUser, openContext},
-		{"DELETE " + box + "/repl/sessions/{context}", accessUser, closeContext},
-		{"POST " + box + "/repl/sessions/{context}/run", accessUser, runCell},
-		{"GET /v1/repl/languages", accessUser, listLanguages},
-
 		{"GET /v1/templates", accessUser, listTemplates},
 		{"GET /v1/templates/{name}", accessUser, getTemplate},
-	}, missingRoutes()...)
+	},
+		portRoutes(),
+		streamRoutes(),
+		codeRoutes(),
+		figureRoutes(),
+		mcpRoutes(),
+		keyRoutes(),
+		auditRoutes(),
+		metricRoutes(),
+		e2bRoutes(),
+		batchRoutes(),
+		buildRoutes(),
+		missingRoutes(),
+	)
 }
 
 // missingRoutes are the nouns of published clients that this server has not. A
@@ -95,20 +99,10 @@ func missingRoutes() []route {
 		{"/v1/functions", "a function"}, {"/v1/schedules", "a schedule"}, {"/v1/databases", "a database"},
 		{"/v1/apps", "an app"}, {"/v1/preview-repos", "a preview"}, {"/v1/repos", "a repository"},
 		{"/v1/orgs", "an organisation"}, {"/v1/github", "GitHub"}, {"/v1/billing", "billing"},
-		{"/v1/volumes", "a volume"}, {"/v1/me", "an account"}, {"/v1/mcp", "MCP"}, {"/mcp", "MCP"},
-		{"/v1/p", "a preview"}, {"/v1/audit", "the audit log"}, {"/v1/metrics", "metrics"}, {"/v1/stats", "metrics"},
-		{box + "/ports", "a port"}, {box + "/proxy", "a port"}, {box + "/preview", "a preview"},
-		{box + "/preview-token", "a preview"}, {box + "/mcp", "MCP"}, {box + "/lsp", "a language server"},
-		{box + "/exec/ws", "exec over this protocol"},
+		{"/v1/volumes", "a volume"},
+		{box + "/lsp", "a language server"},
 	} {
 		rows = append(rows, route{m.path, accessUser, missing(m.what)}, route{m.path + "/", accessUser, missing(m.what)})
 	}
-	changing := missing("building or removing a template over HTTP")
-	return append(rows,
-		route{"GET /metrics", accessUser, missing("metrics")},
-		route{"DELETE /v1/templates/{name}", accessUser, changing},
-		route{"POST /v1/templates/build", accessUser, changing},
-		route{"GET /v1/templates/builds", accessUser, changing},
-		route{"GET /v1/templates/builds/{build...}", accessUser, changing},
-	)
+	return rows
 }

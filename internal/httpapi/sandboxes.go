@@ -3,8 +3,6 @@ package httpapi
 import (
 	"maps"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/brigdev/brig/api"
 )
@@ -56,36 +54,6 @@ func shown(sb api.Sandbox) api.Sandbox {
 		sb.Metadata["fork_tree_id"] = sb.ForkTreeID
 	}
 	return sb
-}
-
-// listSandboxes gives a bare array. ?all=1 has those that ended too; ?status= and
-// ?template= choose, and ?metadata.KEY=VALUE does.
-func listSandboxes(s *Server, w http.ResponseWriter, r *request) error {
-	q := r.URL.Query()
-	var statuses []string
-	if v := q.Get("status"); v != "" {
-		statuses = strings.Split(v, ",")
-	}
-	list := []api.Sandbox{}
-	for _, sb := range s.cfg.Sandboxes.List(r.owner, queryBool(r, "all") || len(statuses) > 0) {
-		if (len(statuses) > 0 && !slices.Contains(statuses, sb.Status)) || (q.Get("template") != "" && q.Get("template") != sb.Template) {
-			continue
-		}
-		if matchesMetadata(q, sb.Metadata) {
-			list = append(list, shown(sb))
-		}
-	}
-	writeJSON(w, http.StatusOK, list)
-	return nil
-}
-
-func matchesMetadata(q map[string][]string, m map[string]string) bool {
-	for k, v := range q {
-		if key, ok := strings.CutPrefix(k, "metadata."); ok && m[key] != v[0] {
-			return false
-		}
-	}
-	return true
 }
 
 func getSandbox(s *Server, w http.ResponseWriter, r *request) error {
@@ -167,7 +135,7 @@ func hibernateSandbox(s *Server, w http.ResponseWriter, r *request) error {
 	if err := sb.Hibernate(r.Context()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": sb.Info().Status})
+	writeJSON(w, http.StatusOK, statusBody{sb.Info().Status})
 	return nil
 }
 
@@ -179,7 +147,7 @@ func wakeSandbox(s *Server, w http.ResponseWriter, r *request) error {
 	if err := sb.Wake(r.Context()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": sb.Info().Status})
+	writeJSON(w, http.StatusOK, statusBody{sb.Info().Status})
 	return nil
 }
 

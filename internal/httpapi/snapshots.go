@@ -21,15 +21,18 @@ func showSnapshot(m api.Snapshot) snapshotBody {
 	return snapshotBody{Snapshot: m, SandboxID: m.Sandbox, Workspace: m.Owner, MemPath: "snapshot:" + m.ID, StatePath: "snapshot:" + m.ID}
 }
 
+// snapshotRequest asks for a snapshot; without a TTL it is kept until it is removed.
+type snapshotRequest struct {
+	Name       string  `json:"name"`
+	TTLSeconds float64 `json:"ttl_seconds"`
+}
+
 func createSnapshot(s *Server, w http.ResponseWriter, r *request) error {
 	sb, err := s.sandbox(r)
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Name       string  `json:"name"`
-		TTLSeconds float64 `json:"ttl_seconds"`
-	}
+	var body snapshotRequest
 	if err := readBody(w, r, maxBody, &body); err != nil {
 		return err
 	}
@@ -43,6 +46,10 @@ func createSnapshot(s *Server, w http.ResponseWriter, r *request) error {
 
 func listSnapshots(s *Server, w http.ResponseWriter, r *request) error {
 	list, err := s.cfg.Sandboxes.Snapshots(r.Context(), r.owner, r.URL.Query().Get("sandbox_id"))
+	if err != nil {
+		return err
+	}
+	list, err = page(w, r, list, func(m api.Snapshot) string { return newestFirst(m.CreatedAt, m.ID) })
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -56,7 +55,7 @@ func (e *eventStream) begin() {
 	}
 	e.begun = true
 	h := e.w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", "text/event-stream; charset=utf-8") // without it some clients read Latin-1
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	e.w.WriteHeader(http.StatusOK)
@@ -81,9 +80,17 @@ func (e *eventStream) write(b []byte) error {
 	return e.err
 }
 
-// send sends one event; without a name it is a plain message.
-func (e *eventStream) send(name string, v any) error {
+// send sends one event; without a name it is a plain message. U+0085 is escaped, like
+// U+2028 and U+2029: published clients take it for the end of a line.
+func (e *eventStream) send(name string, v any) error { return e.sendFrom("", name, v) }
+
+// sendFrom is send with an id, which a reader that lost its connection sends back to
+// go on behind the event.
+func (e *eventStream) sendFrom(id, name string, v any) error {
 	var b bytes.Buffer
+	if id != "" {
+		b.WriteString("id: " + id + "\n")
+	}
 	if name != "" {
 		b.WriteString("event: " + name + "\n")
 	}
@@ -94,11 +101,12 @@ func (e *eventStream) send(name string, v any) error {
 		return err
 	}
 	b.WriteString("\n")
-	return e.write(b.Bytes())
+	return e.write(bytes.ReplaceAll(b.Bytes(), []byte("\u0085"), []byte(`\u0085`)))
 }
 
 // text gives a writer whose bytes become events of that name. Bytes that are not
-// UTF-8 become U+FFFD; a character that is not whole yet waits for its rest.
+// UTF-8 become U+FFFD, and come exactly beside it; a character that is not whole yet
+// waits for its rest.
 func (e *eventStream) text(name string) *textEvents { return &textEvents{stream: e, name: name} }
 
 type textEvents struct {
@@ -124,7 +132,7 @@ func (t *textEvents) emit(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	return t.stream.send(t.name, map[string]string{"chunk": strings.ToValidUTF8(string(b), "\uFFFD")})
+	return t.stream.send(t.name, chunkOf(b))
 }
 
 // wholeRunes is how many bytes of b come before a last character that may still

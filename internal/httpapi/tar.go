@@ -138,6 +138,13 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// unpackedBody says what a tar stream became.
+type unpackedBody struct {
+	Path    string `json:"path"`
+	Entries int    `json:"entries"`
+	Bytes   int64  `json:"bytes"`
+}
+
 // putTar unpacks a tar stream below a directory, which is made. Names that leave
 // it are refused, and so is what is no file, directory or symbolic link; it is
 // all inside the sandbox in any case.
@@ -164,7 +171,7 @@ func putTar(s *Server, w http.ResponseWriter, r *request) error {
 			}
 			size += h.Size
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"path": p, "entries": files, "bytes": size})
+		writeJSON(w, http.StatusOK, unpackedBody{p, files, size})
 		return nil
 	})
 }

@@ -5,6 +5,7 @@
 package interpreter
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -68,15 +69,17 @@ func Open(ctx context.Context, s host.Session, language string, o Options) (*Ker
 
 // Resume takes up a session of the snapshot that s was restored from: its kernel
 // gets new entropy and o's environment, and confirms that, or Resume fails. A cell
-// that ran in the snapshot is interrupted. The reference's id and directory count.
+// that ran in the snapshot is interrupted. The reference's id counts; o.Cwd moves it
+// to another directory.
 func Resume(ctx context.Context, s host.Session, ref api.KernelRef, o Options) (*Kernel, error) {
 	language, err := kernel.Language(ref.Language)
 	if err != nil {
 		return nil, err
 	}
-	o.ID, o.Cwd = ref.ID, ref.Cwd
+	enter := o.Cwd
+	o.ID, o.Cwd = ref.ID, cmp.Or(o.Cwd, ref.Cwd)
 	k := newKernel(s, language, o.withDefaults())
-	if err := k.attach(ctx, ref.PID); err != nil {
+	if err := k.attach(ctx, ref.PID, enter); err != nil {
 		k.shut()
 		return nil, fmt.Errorf("cannot take up the session %.40q after a restore: %w", ref.ID, err)
 	}
@@ -129,11 +132,12 @@ func (k *Kernel) cannotStart(err error) error {
 		WithFix("use a template that has the interpreter, such as code-interpreter")
 }
 
-// attach takes up the kernel that came with a snapshot.
-func (k *Kernel) attach(ctx context.Context, pid int) error {
+// attach takes up the kernel that came with a snapshot, and moves it to the
+// directory enter unless that is "".
+func (k *Kernel) attach(ctx context.Context, pid int, enter string) error {
 	p := newProgram(ctx)
 	l := k.s.Info().Limits
-	request := p.conn.Sync(kernel.Request{Op: kernel.OpResume, Seed: entropy(), Env: k.o.Env, PIDs: l.PIDs, OpenFiles: l.OpenFiles})
+	request := p.conn.Sync(kernel.Request{Op: kernel.OpResume, Seed: entropy(), Env: k.o.Env, Cwd: enter, PIDs: l.PIDs, OpenFiles: l.OpenFiles})
 	err := p.begin(func(ctx context.Context, io host.Stdio) (host.Process, error) {
 		return k.s.Attach(ctx, pid, k.spec(), io)
 	})

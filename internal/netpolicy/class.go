@@ -88,6 +88,10 @@ func (p Policy) classify(a netip.Addr) class {
 	return class{name: "reserved", never: true}
 }
 
+// Public tells whether an address is one of the internet's, and leads to none that
+// is private or special.
+func Public(a netip.Addr) bool { return Policy{specials: specials()}.classify(a.Unmap()).public() }
+
 // embedded finds the IPv4 address that an IPv6 address leads to: NAT64, 6to4,
 // IPv4-compatible and ISATAP. (IPv4-mapped ones are IPv4 already.)
 func embedded(a netip.Addr) (netip.Addr, bool) {

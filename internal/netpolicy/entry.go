@@ -74,6 +74,24 @@ func (p *Policy) add(entry string) error {
 	return nil
 }
 
+// deny reads what mode open shall not allow: addresses and ranges.
+func (p *Policy) deny(entries []string) error {
+	switch {
+	case len(entries) > 0 && p.mode != api.EgressOpen:
+		return api.Errorf(api.CodeInvalid, "cannot deny addresses: because only the list is allowed anyway").WithFix("use mode open, or leave deny out")
+	case len(entries) > maxEntries:
+		return api.Errorf(api.CodeInvalid, "cannot use the egress list: because it has more than %d entries", maxEntries).WithFix("use ranges")
+	}
+	for _, entry := range entries {
+		prefix, ok, err := parsePrefix(entry)
+		if !ok || err != nil {
+			return api.Errorf(api.CodeInvalid, "cannot deny %.80q: because it is no address and no range", entry).WithFix("write it like 192.0.2.0/24")
+		}
+		p.denied = append(p.denied, prefix)
+	}
+	return nil
+}
+
 func badEntry(entry string, err error) error {
 	return api.Errorf(api.CodeInvalid, "cannot allow %.80q: because %w", entry, err).
 		WithFix("write a name (packages.example.com, *.example.org), an address or a range (10.0.0.0/8), each with or without :PORT")

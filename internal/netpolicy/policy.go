@@ -10,6 +10,7 @@ package netpolicy
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/brigdev/brig/api"
 )
@@ -32,6 +33,7 @@ type Policy struct {
 	mode     string
 	names    []nameRule
 	nets     []netRule
+	denied   []netip.Prefix // of what mode open allows
 	specials []special
 }
 
@@ -61,6 +63,9 @@ func Parse(e api.Egress) (Policy, error) {
 		if err := p.add(entry); err != nil {
 			return Policy{}, err
 		}
+	}
+	if err := p.deny(e.Deny); err != nil {
+		return Policy{}, err
 	}
 	if p.MaxBytes == 0 {
 		p.MaxBytes = defaultBytes
@@ -142,6 +147,8 @@ func (p Policy) Connect(t Target) Decision {
 		return Decision{Reason: refusal(c)}
 	case t.Own:
 		return Decision{Reason: refusedOwn}
+	case slices.ContainsFunc(p.denied, func(r netip.Prefix) bool { return r.Contains(addr) }):
+		return Decision{Reason: "the address is on the list of those denied"}
 	case p.mode == api.EgressOpen:
 		return Decision{Allowed: true, Rule: p.mode}
 	}

@@ -35,6 +35,10 @@ func TestParse(t *testing.T) {
 		{api.Egress{Mode: "all"}, "no such mode"},
 		{api.Egress{Mode: "none", Allow: []string{"packages.example.com"}}, "mode is none"},
 		{api.Egress{Mode: "open", Allow: []string{"packages.example.com"}}, "every name already"},
+		{api.Egress{Mode: "open", Deny: []string{"192.0.2.0/24", "198.51.100.7", "2001:db8::/32"}}, ""},
+		{api.Egress{Mode: "open", Deny: []string{"example.org"}}, "no address"},
+		{api.Egress{Mode: "open", Deny: []string{"192.0.2.1/24"}}, "no address"},
+		{api.Egress{Mode: "allow", Deny: []string{"192.0.2.0/24"}}, "only the list"},
 		{api.Egress{MaxBytes: -1}, "budget"},
 		{api.Egress{MaxConns: maxConns + 1}, "budget"},
 		{allow(long...), "more than"},
@@ -170,6 +174,12 @@ func TestConnect(t *testing.T) {
 	shared := p.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"evil.example", "packages.example.com", "a.example.org"}})
 	if got := strings.Join(shared.Names, " "); got != "packages.example.com a.example.org" {
 		t.Errorf("a shared address is for %q", got)
+	}
+	most := parse(t, api.Egress{Mode: api.EgressOpen, Allow: []string{"93.184.216.35"}, Deny: []string{"93.184.216.0/24"}})
+	for to, want := range map[string]bool{"93.184.216.34:1": false, "[::ffff:93.184.216.34]:1": false, "93.184.216.35:1": true, "93.184.217.1:1": true, "10.0.0.1:1": false} {
+		if d := most.Connect(Target{Addr: netip.MustParseAddrPort(to)}); d.Allowed != want {
+			t.Errorf("%s with a list of those denied: %+v", to, d)
+		}
 	}
 	for _, none := range []Policy{{}, parse(t, api.Egress{}), parse(t, api.Egress{Mode: api.EgressAllow})} {
 		if none.Connect(Target{Addr: netip.MustParseAddrPort("93.184.216.34:443"), Names: []string{"packages.example.com"}}).Allowed || none.Lookup("packages.example.com").Allowed {

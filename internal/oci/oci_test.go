@@ -300,7 +300,7 @@ func TestRegistry(t *testing.T) {
 	push(http.MethodPut, "/v2/team/app/manifests/v1", "application/vnd.oci.image.manifest.v1+json", files["blobs/sha256/"+index.Manifests[0].Digest[7:]])
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, ref := range []string{host + "/team/app:v1", host + "/team/app@" + index.Manifests[0].Digest} {
-		img, err := OpenRegistry(t.Context(), ref)
+		img, err := OpenRegistry(t.Context(), ref, false)
 		must(t, err)
 		got, err := unpack(t, img)
 		must(t, err)
@@ -308,9 +308,12 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s: %v %+v", ref, got, img.Config)
 		}
 		must(t, img.Close())
+		if _, err := OpenRegistry(t.Context(), ref, true); api.CodeOf(err) != api.CodeUnavailable || !strings.Contains(err.Error(), "not on the public") {
+			t.Errorf("%s, from the public internet only: %v", ref, err)
+		}
 	}
 	for ref, code := range map[string]api.Code{host + "/team/none:v1": api.CodeNotFound, "UPPER CASE": api.CodeInvalid, "127.0.0.1:1/x:y": api.CodeUnavailable} {
-		if _, err := OpenRegistry(t.Context(), ref); api.CodeOf(err) != code || api.FixOf(err) == "" {
+		if _, err := OpenRegistry(t.Context(), ref, false); api.CodeOf(err) != code || api.FixOf(err) == "" {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,21 +19,24 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/netpolicy"
 )
 
 // OpenRegistry opens an image of a registry: NAME:TAG or NAME@sha256:…, with
 // Docker's defaults for what is left out. It asks as nobody: no credentials are
 // read and no helper is run. Anything but HTTPS is refused unless the registry is
-// this machine. Layers are fetched when the image is unpacked.
+// this machine; with publicOnly that is refused, too, and so is every address that
+// is not of the public internet, whatever names lead there, and no proxy is used.
+// Layers are fetched when the image is unpacked.
 //
 // Errors: CodeInvalid for the name, CodeNotFound, CodeUnavailable.
-func OpenRegistry(ctx context.Context, ref string) (*Image, error) {
+func OpenRegistry(ctx context.Context, ref string, publicOnly bool) (*Image, error) {
 	r, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, api.Errorf(api.CodeInvalid, "cannot fetch the image %q: because that is no image's name", clip(ref)).
 			WithFix("write docker://debian:12 or docker://registry.example:5000/team/app@sha256:…")
 	}
-	img, err := remote.Image(r, remote.WithContext(ctx), remote.WithAuth(authn.Anonymous), remote.WithTransport(safeTransport()),
+	img, err := remote.Image(r, remote.WithContext(ctx), remote.WithAuth(authn.Anonymous), remote.WithTransport(safeTransport(publicOnly)),
 		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
 	if err != nil {
 		return nil, fetchError(ctx, ref, err)
@@ -73,8 +79,19 @@ func fetchError(ctx context.Context, ref string, err error) error {
 }
 
 // safeTransport refuses to talk without TLS to anybody but this machine.
-func safeTransport() http.RoundTripper {
-	return tlsOnly{http.DefaultTransport}
+func safeTransport(publicOnly bool) http.RoundTripper {
+	if !publicOnly {
+		return tlsOnly{http.DefaultTransport}
+	}
+	d := net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		// The address is the one that is dialled: a name cannot change in between.
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !netpolicy.Public(at.Addr()) {
+			return errors.New("the registry is not on the public internet")
+		}
+		return nil
+	}}
+	return tlsOnly{&http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second}}
 }
 
 type tlsOnly struct{ next http.RoundTripper }

@@ -27,13 +27,14 @@ type base struct {
 type workshop struct {
 	c       *Catalog
 	dir     string // that paths are relative to
+	remote  *Remote
 	spool   *rootfs.Spool
 	closers []func()
 }
 
 // newWorkshop makes the place of one build. Close it when the image is written.
-func (c *Catalog) newWorkshop(dir string) (*workshop, error) {
-	w := &workshop{c: c, dir: dir}
+func (c *Catalog) newWorkshop(dir string, remote *Remote) (*workshop, error) {
+	w := &workshop{c: c, dir: dir, remote: remote}
 	f, err := w.temp()
 	if err != nil {
 		return nil, err
@@ -63,6 +64,9 @@ func (w *workshop) close() {
 // open finds what FROM or --from means: nothing, a registry's image, a layout or
 // archive, a template, and what is none of these is asked of a registry.
 func (w *workshop) open(ctx context.Context, ref string) (base, error) {
+	if err := w.remote.check(ref); err != nil {
+		return base{}, err
+	}
 	if ref == "scratch" {
 		return base{id: "scratch", load: func(context.Context, *rootfs.Tree) error { return nil }}, nil
 	}
@@ -75,7 +79,7 @@ func (w *workshop) open(ctx context.Context, ref string) (base, error) {
 	if strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, "./") || strings.HasPrefix(ref, "../") {
 		return w.archive(ctx, ref)
 	}
-	if CheckName(ref) == nil {
+	if CheckName(ref) == nil && w.remote.mayUse(ref) {
 		b, err := w.template(ctx, ref)
 		ours := ref == HostName || slices.Contains(templates.Names(), ref)
 		if err == nil || ours || api.CodeOf(err) != api.CodeNotFound {
@@ -90,7 +94,7 @@ func (w *workshop) open(ctx context.Context, ref string) (base, error) {
 }
 
 func (w *workshop) registry(ctx context.Context, name string) (base, error) {
-	img, err := oci.OpenRegistry(ctx, name)
+	img, err := oci.OpenRegistry(ctx, name, w.remote != nil && w.remote.PublicOnly)
 	if err != nil {
 		return base{}, err
 	}

@@ -50,10 +50,35 @@ type BuildOptions struct {
 	Suite, Mirror string
 	// InstallTools may install mmdebstrap with apt-get when it is missing.
 	InstallTools bool
+	// Remote is set for a build that somebody asks for who must not see this machine.
+	Remote *Remote
 	// Try is called with the new template before it gets its name; its error ends
 	// the build, and the name keeps meaning what it meant.
 	Try func(ctx context.Context, t Template) error
 }
+
+// Remote says what a build for somebody elsewhere may start from.
+type Remote struct {
+	// MayUse tells which templates there are for them.
+	MayUse func(name string) bool
+	// Called is what the record says that From was, instead of a path of this host.
+	Called string
+	// PublicOnly refuses registries at addresses that are not of the internet.
+	PublicOnly bool
+}
+
+// check refuses a base that is a file of this host.
+func (r *Remote) check(ref string) error {
+	switch {
+	case r == nil:
+	case strings.HasPrefix(ref, "oci:"), strings.HasPrefix(ref, "/"), strings.HasPrefix(ref, "."):
+		return api.Errorf(api.CodeInvalid, "cannot build from %.200q: because a build over HTTP starts from a template or from a registry's image", ref).
+			WithFix("upload the archive as the root filesystem of a template first, then build FROM that")
+	}
+	return nil
+}
+
+func (r *Remote) mayUse(name string) bool { return r == nil || r.MayUse(name) }
 
 // source is a root filesystem to build from: what is known of it, and what puts
 // it into an image.
@@ -93,6 +118,9 @@ func (c *Catalog) Build(ctx context.Context, name string, opts BuildOptions, pro
 		defer src.close()
 	}
 	src.rec.Request = opts.request()
+	if opts.Remote != nil && opts.Remote.Called != "" {
+		src.rec.Source = opts.Remote.Called
+	}
 	rec, err := c.buildOnce(ctx, src)
 	if err != nil {
 		return Template{}, err

@@ -48,7 +48,7 @@ func (c *Catalog) fromDockerfile(ctx context.Context, o BuildOptions, emit func(
 	if err != nil {
 		return source{}, err
 	}
-	w, err := c.newWorkshop(o.Context)
+	w, err := c.newWorkshop(o.Context, o.Remote)
 	if err != nil {
 		return source{}, err
 	}

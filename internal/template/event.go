@@ -1,44 +1,13 @@
 package template
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/brigdev/brig/api"
 )
 
-// BuildEvent is something that happens in a build, in the order in which it
-// happens.
-type BuildEvent struct {
-	// Event is "progress" (Text), "note" (Text, Line), "step" (Text, Step, Steps,
-	// Line: it begins), "log" (Text is a line of a RUN, Stream), or "done" (of a
-	// step: Cached, Digest of its layer, MS).
-	Event  string `json:"event"`
-	Text   string `json:"text,omitempty"`
-	Step   int    `json:"step,omitempty"` // from 1
-	Steps  int    `json:"steps,omitempty"`
-	Line   int    `json:"line,omitempty"`   // of the Dockerfile
-	Stream string `json:"stream,omitempty"` // stdout or stderr
-	Cached bool   `json:"cached,omitempty"`
-	Digest string `json:"digest,omitempty"`
-	MS     int64  `json:"ms,omitempty"`
-}
-
-// String is the event as a line for people; "" when there is nothing to say.
-func (e BuildEvent) String() string {
-	switch e.Event {
-	case "note":
-		return fmt.Sprintf("line %d: %s", e.Line, e.Text)
-	case "step":
-		return fmt.Sprintf("[%d/%d] %s", e.Step, e.Steps, e.Text)
-	case "log":
-		return "  | " + e.Text
-	case "done":
-		if e.Cached {
-			return "  cached"
-		}
-		return ""
-	}
-	return e.Text
-}
+// BuildEvent is something that happens in a build.
+type BuildEvent = api.BuildEvent
 
 // logLines takes a program's output apart into events, a line each. What has no
 // line's end yet waits; lines that are too long are split, and after a limit the

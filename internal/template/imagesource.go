@@ -71,7 +71,7 @@ func (c *Catalog) fromImage(ctx context.Context, o BuildOptions, progress func(s
 		return source{}, api.Errorf(api.CodeInvalid, "cannot add packages to %s: because it is a finished root filesystem", o.From).
 			WithFix("use --from python, or leave out --packages")
 	}
-	w, err := c.newWorkshop("")
+	w, err := c.newWorkshop("", nil)
 	if err != nil {
 		return source{}, err
 	}
@@ -79,6 +79,9 @@ func (c *Catalog) fromImage(ctx context.Context, o BuildOptions, progress func(s
 	from := o.From
 	if !strings.HasPrefix(from, "docker://") && !strings.HasPrefix(from, "oci:") {
 		from = "oci:" + from
+	}
+	if strings.HasPrefix(from, "docker://") {
+		w.remote = o.Remote // what was uploaded is a file of this host
 	}
 	b, err := w.open(ctx, from)
 	if err != nil {

@@ -95,7 +95,7 @@ func platforms() []string {
 
 // pythonOf finds the version of a template's Python.
 func (c *Catalog) pythonOf(ctx context.Context, from string) (string, error) {
-	w, err := c.newWorkshop("")
+	w, err := c.newWorkshop("", nil)
 	if err != nil {
 		return "", err
 	}

@@ -67,6 +67,20 @@ func TestItems(t *testing.T) {
 	}
 }
 
+// TestEnvelope: a line for OpenAI's Batch API is an item when its body is.
+func TestEnvelope(t *testing.T) {
+	items, bad, format := readAll(t, file(t,
+		`{"custom_id": "a", "method": "POST", "url": "/v1/run", "body": {"custom_id": "other", "code": "x", "language": "sh", "input": 1}}`+"\n"+
+			`{"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": []}}`+"\n"+
+			`{"custom_id": "c", "body": "x"}`+"\n"+`{"custom_id": "d", "code": "x", "body": 7}`), input.Options{})
+	if format != input.Items || len(items) != 2 || items[0].CustomID != "a" || items[0].Language != "sh" || string(items[0].Input) != "1" || items[1].CustomID != "d" {
+		t.Errorf("%s: %+v", format, items)
+	}
+	if len(bad) != 2 || bad[0].CustomID != "b" || !strings.Contains(bad[0].Reason, "code is missing") || !strings.Contains(bad[1].Reason, "code is missing") {
+		t.Errorf("rejected: %v", bad)
+	}
+}
+
 func TestRejected(t *testing.T) {
 	for name, tc := range map[string]struct{ line, want string }{
 		"text":           {`hello`, "not a JSON object"},

@@ -23,13 +23,21 @@ type rawItem struct {
 	Files    map[string]string `json:"files"`
 	Trust    string            `json:"trust"`
 	Timeout  float64           `json:"timeout_seconds"`
+	// Body has all but the custom_id in a line for OpenAI's Batch API.
+	Body json.RawMessage `json:"body"`
 }
 
-// parseItem reads one JSONL item. Fields that it does not know are passed over.
+// parseItem reads one JSONL item, also in the envelope {"custom_id", "method",
+// "url", "body"} of OpenAI's Batch API. Fields that it does not know are passed over.
 func parseItem(line []byte, o Options) (it api.Item, id, reason string) {
 	var raw rawItem
 	if reason := decode(line, &raw); reason != "" {
 		return it, deref(raw.CustomID), reason
+	}
+	var body rawItem
+	if raw.Code == nil && len(raw.Body) > 0 && decode(raw.Body, &body) == "" {
+		body.CustomID = raw.CustomID
+		raw = body
 	}
 	switch {
 	case raw.CustomID == nil:

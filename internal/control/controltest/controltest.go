@@ -28,15 +28,19 @@ type Rig struct {
 	Driver *fake.Driver
 	Store  *snapshot.Store
 
-	t    *testing.T
-	host *host.Manager
-	dir  string
+	t     testing.TB
+	host  *host.Manager
+	dir   string
+	alter func(*control.Config)
 }
 
 // New makes one that ends with the test.
-func New(t *testing.T) *Rig {
+func New(t testing.TB) *Rig { return NewWith(t, func(*control.Config) {}) }
+
+// NewWith is New with a configuration that the test alters.
+func NewWith(t testing.TB, alter func(*control.Config)) *Rig {
 	t.Helper()
-	r := &Rig{t: t, dir: t.TempDir(), Driver: fake.New(fake.Options{Rung: api.RungGVisor})}
+	r := &Rig{t: t, dir: t.TempDir(), alter: alter, Driver: fake.New(fake.Options{Rung: api.RungGVisor})}
 	store, err := snapshot.Open(filepath.Join(r.dir, "snapshots"), snapshot.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,10 +62,12 @@ func (r *Rig) start() {
 		r.t.Fatal(err)
 	}
 	r.host = m
-	r.Service, err = control.New(control.Config{
+	cfg := control.Config{
 		Host: m, Snapshots: r.Store, SnapshotKey: func(string) string { return r.Driver.SnapshotKey() },
 		Kernels: kernels{}, CreateWithin: 3 * time.Second, Dir: control.DirIn(filepath.Join(r.dir, "state")), Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	r.alter(&cfg)
+	r.Service, err = control.New(cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -122,7 +128,7 @@ func (kernels) Open(_ context.Context, _ host.Session, language, cwd string) (co
 var opened atomic.Int64
 
 // Resume implements control.Kernels; what a kernel kept is not in a snapshot here.
-func (kernels) Resume(_ context.Context, _ host.Session, ref api.KernelRef) (control.Kernel, error) {
+func (kernels) Resume(_ context.Context, _ host.Session, ref api.KernelRef, _ control.Setting) (control.Kernel, error) {
 	return &kernel{ref: ref, values: map[string]string{"resumed": "yes"}}, nil
 }
 
@@ -140,10 +146,10 @@ func (k *kernel) Restart(context.Context) error {
 	return nil
 }
 
-func (k *kernel) Run(ctx context.Context, code string, timeout time.Duration, on func(api.CodeEvent)) (api.CodeExecution, error) {
+func (k *kernel) Run(ctx context.Context, c control.Cell, on func(api.CodeEvent)) (api.CodeExecution, error) {
 	k.count++
 	res := api.CodeExecution{Count: k.count, Results: []api.CodeResult{}}
-	f := append(strings.Fields(code), "", "", "")
+	f := append(strings.Fields(c.Code), "", "", "")
 	switch f[0] {
 	case "set":
 		k.values[f[1]] = f[2]
@@ -154,8 +160,9 @@ func (k *kernel) Run(ctx context.Context, code string, timeout time.Duration, on
 		on(api.CodeEvent{Result: &r})
 		res.Results = append(res.Results, r)
 	case "hang":
+		on(api.CodeEvent{Stdout: "hangs\n"})
 		select {
-		case <-time.After(timeout):
+		case <-time.After(c.Timeout):
 			res.TimedOut = true
 		case <-ctx.Done():
 			return res, api.Errorf(api.CodeCancelled, "cannot run the cell: because the caller went away")

@@ -122,6 +122,8 @@ func Run(t *testing.T, d driver.Driver, opts Options) {
 		{"Files", s.testFiles},
 		{"Ranges", s.testRanges},
 		{"Changes", s.testChanges},
+		{"Dial", s.testDial},
+		{"Watch", s.testWatch},
 		{"Programs", s.testPrograms},
 		{"Tree", s.testTree},
 		{"Terminal", s.testTerminal},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"syscall"
 
@@ -28,6 +29,8 @@ type agent struct {
 	programs map[int]*program // by pid
 	daemons  map[int]*program // what a program left behind, by pid
 	pids     int              // the last one that was given
+	links    map[uint32]*link
+	ports    map[int]func(net.Conn) // what programs serve
 	hostname string
 	random   *rand.ChaCha8
 }
@@ -36,7 +39,7 @@ func newAgent(b *Box) *agent {
 	a := &agent{
 		box: b, mute: b.fault.Mute, hostname: b.spec.Hostname, pids: firstPID,
 		puts: map[uint32]*upload{}, programs: map[int]*program{}, daemons: map[int]*program{},
-		random: rand.NewChaCha8([32]byte{}),
+		links: map[uint32]*link{}, ports: map[int]func(net.Conn){}, random: rand.NewChaCha8([32]byte{}),
 	}
 	a.change = sync.NewCond(&a.mu)
 	return a
@@ -87,8 +90,16 @@ func (a *agent) dispatch(f guest.Frame) {
 		a.exec(f)
 	case guest.TypeAttach:
 		a.attach(f)
-	case guest.TypeStdin, guest.TypeStdinEOF, guest.TypeSignal, guest.TypeResize, guest.TypeWindow:
-		a.toProgram(f)
+	case guest.TypeStdin, guest.TypeStdinEOF, guest.TypeSignal, guest.TypeResize, guest.TypeWindow, guest.TypeHangUp:
+		if l := a.linkOf(f.Stream); l != nil {
+			l.take(f)
+		} else {
+			a.toProgram(f)
+		}
+	case guest.TypeDial:
+		a.dial(f)
+	case guest.TypeWatch:
+		a.watchDir(f)
 	case guest.TypeFreeze, guest.TypeThaw:
 		a.freeze(f)
 	case guest.TypePrime:
@@ -109,6 +120,7 @@ func (a *agent) start(f guest.Frame) {
 		a.refuse(f.Stream, syscall.EBADMSG)
 		return
 	}
+	a.dropLinks()
 	a.mu.Lock()
 	a.random.Seed([32]byte(seed[:32]))
 	if hostname != "" {

@@ -29,6 +29,7 @@
 //	hostname, mode             print the box's name; "warm" or "cold"
 //	sizes                      print the terminal's size, read, print it again
 //	write PATH TEXT            make a file; append adds to one
+//	churn PATH N               write a file N times
 //	copy SRC DST, rm PATH, mkdir PATH, symlink TARGET PATH, fifo PATH
 //	sparse PATH SIZE           a file of zeros that takes no space
 //	fill PATH SIZE             a file of zeros that does
@@ -40,6 +41,8 @@
 //	pid PATH                   write the program's process id
 //	daemon PATH                leave a process behind, and write its id
 //	alive PATH, stop PATH      is there a process of that id; end it
+//	listen PORT                echo what connections to that port say, until killed
+//	http PORT                  answer HTTP there with what was asked, until killed
 //	true, false, exit N        end; the end of the script is exit 0
 //	signal N                   die by that signal
 //	oom [box]                  be killed for memory, alone or with the box

@@ -160,7 +160,7 @@ func (a *agent) toProgram(f guest.Frame) {
 	p := a.programOf(f.Stream)
 	r := guest.NewReader(f.Payload)
 	switch {
-	case p == nil:
+	case p == nil || f.Type == guest.TypeHangUp:
 		// It has just ended.
 	case f.Type == guest.TypeStdin:
 		p.in.add(f.Payload)

@@ -39,6 +39,7 @@ type files struct {
 	maxBytes  int64
 	peakBytes int64
 	peakNodes int64
+	watchers  []*watcher
 }
 
 func newFiles() *files {
@@ -106,12 +107,19 @@ func (f *files) place(name string, n *node) error {
 		f.peakNodes = maxNodes
 		return syscall.ENOSPC
 	}
-	for _, dir := range missing {
+	for _, dir := range slices.Backward(missing) {
 		f.nodes[dir] = &node{Kind: api.FileDir, Mode: 0o755}
+		f.tell(dir, syscall.IN_CREATE, f.nodes[dir])
 	}
 	f.nodes[name], f.bytes = n, bytes
 	f.peakBytes = max(f.peakBytes, f.bytes)
 	f.peakNodes = max(f.peakNodes, int64(len(f.nodes)))
+	if old == nil {
+		f.tell(name, syscall.IN_CREATE, n)
+	}
+	if n.Kind == api.FileRegular {
+		f.tell(name, syscall.IN_MODIFY, n)
+	}
 	return nil
 }
 
@@ -208,10 +216,13 @@ func (f *files) remove(name string, recursive bool) error {
 			return syscall.ENOTEMPTY
 		}
 	}
-	for other, n := range f.nodes {
-		if other == name || below(name, other) {
+	names := slices.Sorted(maps.Keys(f.nodes))
+	for _, other := range slices.Backward(names) { // what is below first
+		if n := f.nodes[other]; other == name || below(name, other) {
 			f.bytes -= int64(len(n.Data))
 			delete(f.nodes, other)
+			f.tellOf(other, syscall.IN_DELETE_SELF)
+			f.tell(other, syscall.IN_DELETE, n)
 		}
 	}
 	return nil
@@ -246,6 +257,9 @@ func (f *files) rename(from, to string) error {
 		}
 	}
 	maps.Copy(f.nodes, moved)
+	f.tell(from, syscall.IN_MOVED_FROM, n)
+	f.tell(to, syscall.IN_MOVED_TO, n)
+	f.moved(from, to)
 	return nil
 }
 

@@ -34,6 +34,12 @@ func (p *program) change(verb, rest string) error {
 			return err
 		}
 		return p.make(inside(p.req.Cwd, second), n)
+	case "churn":
+		n, err := strconv.Atoi(second)
+		for ; n > 0 && err == nil && p.ctx.Err() == nil; n-- {
+			err = p.make(name, &node{Kind: api.FileRegular, Mode: 0o644})
+		}
+		return err
 	case "sparse", "fill":
 		size, err := api.ParseBytes(second)
 		if err != nil {

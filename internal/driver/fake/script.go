@@ -76,8 +76,8 @@ func asStatus(cause error) status {
 
 func known(verb string) bool {
 	return slices.Contains(strings.Fields(`stdout stderr echo cat flood env random hostname mode sizes
-		write append copy rm mkdir symlink fifo sparse fill
-		sleep hang cpu spin mem fork pid daemon alive stop true false exit signal oom die mute lie`), verb)
+		write append churn copy rm mkdir symlink fifo sparse fill
+		sleep hang cpu spin mem fork pid daemon alive stop listen http true false exit signal oom die mute lie`), verb)
 }
 
 // step runs one instruction. A status as the error ends the program so.
@@ -85,10 +85,12 @@ func (p *program) step(verb, rest string) error {
 	switch verb {
 	case "stdout", "echo", "stderr", "cat", "flood", "env", "random", "hostname", "mode", "sizes":
 		return p.print(verb, rest)
-	case "write", "append", "copy", "rm", "mkdir", "symlink", "fifo", "sparse", "fill":
+	case "write", "append", "churn", "copy", "rm", "mkdir", "symlink", "fifo", "sparse", "fill":
 		return p.change(verb, rest)
 	case "sleep", "hang", "cpu", "spin", "mem", "fork", "pid", "daemon", "alive", "stop":
 		return p.use(verb, rest)
+	case "listen", "http":
+		return p.serve(verb, rest)
 	}
 	return p.end(verb, rest)
 }

@@ -60,6 +60,8 @@ type Programs struct {
 	Hostname []string // print the host name and a newline
 	Sizes    []string // print the terminal's rows and columns, read a line, print them again
 	WhoAmI   []string // print the user's number and a newline
+	Serve    []string // echo what connections to port 4321 of localhost say, until killed
+	Busy     []string // change files in /work/busy 24000 times or more
 }
 
 // Shell is for sandboxes that have a shell and the usual tools.
@@ -85,6 +87,7 @@ func Shell() Programs {
 		Hostname: []string{"cat", "/proc/sys/kernel/hostname"},
 		Sizes:    sh("stty size; read -r line; stty size"),
 		WhoAmI:   []string{"id", "-u"},
+		Busy:     sh("i=0; while [ $i -lt 12000 ]; do echo > busy/a; echo > busy/b; i=$((i+1)); done"),
 	}
 }
 
@@ -109,6 +112,8 @@ func Fake() Programs {
 		Alive:     sh("alive daemon.pid"),
 		Hostname:  []string{"hostname"},
 		Sizes:     []string{"sizes"},
+		Serve:     []string{"listen", "4321"},
+		Busy:      []string{"churn", "busy/a", "40000"},
 	}
 }
 
@@ -158,6 +163,13 @@ func Run(t *testing.T, s Subject) {
 		{"SnapshotGenerations", (*suite).testSnapshotGenerations},
 		{"SnapshotAmidExecs", (*suite).testSnapshotAmidExecs},
 		{"SnapshotAndEnd", (*suite).testSnapshotAndEnd},
+		{"Dial", (*suite).testDial},
+		{"DialSlow", (*suite).testDialSlow},
+		{"DialEnds", (*suite).testDialEnds},
+		{"DialSnapshot", (*suite).testDialSnapshot},
+		{"Watch", (*suite).testWatch},
+		{"WatchBelow", (*suite).testWatchBelow},
+		{"WatchOverflow", (*suite).testWatchOverflow},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := &suite{Subject: s, host: s.New(t)}

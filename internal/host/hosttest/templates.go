@@ -28,7 +28,7 @@ type Templates struct {
 var _ host.Templates = (*Templates)(nil)
 
 // NewTemplates makes a catalogue whose snapshots live as long as the test.
-func NewTemplates(t *testing.T) *Templates { return &Templates{dir: t.TempDir()} }
+func NewTemplates(t testing.TB) *Templates { return &Templates{dir: t.TempDir()} }
 
 // Resolve implements host.Templates.
 func (c *Templates) Resolve(_ context.Context, name string) (template.Template, error) {

@@ -61,7 +61,7 @@ long empty_dir(const char *path, int quiet);
 void reset_all(uint32_t stream);
 
 // exec.c, warm.c, program.c, streams.c
-enum { MAX_PROGRAMS = 128, MAX_POLL = 2 + MAX_PROGRAMS * 4 };
+enum { MAX_PROGRAMS = 128, MAX_LINKS = 256, MAX_POLL = 2 + MAX_PROGRAMS * 4 + MAX_LINKS };
 void exec_start(uint32_t stream, uint8_t *payload, uint32_t n);
 void exec_prime(uint32_t stream);
 void exec_attach(uint32_t stream, struct fields *f);
@@ -81,5 +81,16 @@ int exec_frozen(void);
 void exec_thaw(void);
 void exec_kill_all(void);
 void send_window(uint32_t stream, uint32_t n);
+
+// link.c; some say whether the stream is one of theirs
+void link_dial(uint32_t stream, struct fields *f);
+void link_watch(uint32_t stream, struct fields *f);
+int link_stdin(uint32_t stream, const uint8_t *p, uint32_t n);
+int link_stdin_eof(uint32_t stream);
+int link_window(uint32_t stream, uint32_t n);
+void link_hang_up(uint32_t stream);
+int link_poll_set(struct pollfd *set);
+void link_poll_done(const struct pollfd *set, int n);
+void link_forget(void);
 
 #endif

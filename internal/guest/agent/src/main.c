@@ -40,6 +40,7 @@ static void start(uint32_t stream, struct fields *f) {
 		return;
 	}
 	file_forget();
+	link_forget();
 	exec_detach();
 	exec_thaw();
 	frame_begin(T_READY, stream);
@@ -65,8 +66,15 @@ static void dispatch(uint8_t type, uint32_t stream, uint8_t *payload, uint32_t n
 	case T_SYMLINK: file_symlink(stream, &f); break;
 	case T_EXEC: exec_start(stream, payload, n); break;
 	case T_ATTACH: exec_attach(stream, &f); break;
-	case T_STDIN: exec_stdin(stream, payload, n); break;
-	case T_STDIN_EOF: exec_stdin_eof(stream); break;
+	case T_DIAL: link_dial(stream, &f); break;
+	case T_WATCH: link_watch(stream, &f); break;
+	case T_HANG_UP: link_hang_up(stream); break;
+	case T_STDIN:
+		if (!link_stdin(stream, payload, n)) exec_stdin(stream, payload, n);
+		break;
+	case T_STDIN_EOF:
+		if (!link_stdin_eof(stream)) exec_stdin_eof(stream);
+		break;
 	case T_WINDOW: exec_window(stream, &f); break;
 	case T_SIGNAL: exec_signal(stream, &f); break;
 	case T_RESIZE: exec_resize(stream, &f); break;
@@ -128,11 +136,12 @@ int agent_main(int argc, char **argv) {
 		int frozen = exec_frozen();
 		set[0] = (struct pollfd){CHANNEL, POLLIN, 0};
 		set[1] = (struct pollfd){frozen ? -1 : sig, POLLIN, 0};
-		int n = frozen ? 0 : exec_poll_set(set + 2);
-		long r = sys3(__NR_poll, set, n + 2, !frozen && exec_running() ? 100 : -1);
+		int n = frozen ? 0 : exec_poll_set(set + 2), links = frozen ? 0 : link_poll_set(set + 2 + n);
+		long r = sys3(__NR_poll, set, n + links + 2, !frozen && exec_running() ? 100 : -1);
 		if (r == 0) exec_watch();
 		if (r <= 0) continue;
 		exec_poll_done(set + 2, n);
+		link_poll_done(set + 2 + n, links);
 		if (set[0].revents) take_input();
 		if (set[1].revents) {
 			sys3(__NR_read, sig, siginfo, sizeof siginfo);

@@ -19,6 +19,8 @@ static void send_entry(uint32_t stream, const struct stat *st, long at, const ch
 	frame_bytes(said, (uint32_t)str_len(said));
 	frame_u64(mtime < 0 || mtime > 9000000000 ? 0 : (uint64_t)mtime * 1000000000u + st->st_mtime_nsec);
 	frame_bytes(target, n > 0 ? (uint32_t)n : 0);
+	frame_u32(st->st_uid);
+	frame_u32(st->st_gid);
 	frame_send();
 }
 

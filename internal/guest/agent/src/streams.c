@@ -150,8 +150,9 @@ void settle(struct program *p) {
 void exec_window(uint32_t stream, struct fields *f) {
 	enum { MOST = 1 << 30 };
 	uint32_t n = take_u32(f);
+	if (f->bad || link_window(stream, n)) return;
 	struct program *p = program_of(stream);
-	if (f->bad || !p) return;
+	if (!p) return;
 	p->credit = n > MOST - p->credit ? MOST : p->credit + n;
 	if (p->exited) settle(p);
 }

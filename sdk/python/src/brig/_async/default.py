@@ -1,0 +1,34 @@
+"""The client that is used where none is named."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Optional, Tuple
+
+from .. import _aio
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+
+_lock = threading.Lock()
+_shared: Optional[Tuple[object, AsyncClient]] = None
+
+
+def default_client() -> AsyncClient:
+    """The shared client, made from the environment when it is first wanted, and anew
+    where connections cannot be shared."""
+    global _shared
+    from .client import AsyncClient
+
+    with _lock:
+        scope = _aio.scope()
+        if _shared is None or _shared[0] != scope:
+            _shared = (scope, AsyncClient())
+        return _shared[1]
+
+
+def set_default_client(client: Optional[AsyncClient]) -> None:
+    """Replaces the shared client; None: make a new one when it is wanted."""
+    global _shared
+    with _lock:
+        _shared = None if client is None else (_aio.scope(), client)
