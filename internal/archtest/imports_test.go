@@ -50,7 +50,7 @@ var arrows = map[string]row{
 		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
-	"internal/bench":  {ours: []string{"internal/cgroup", "internal/driver", "internal/host", "internal/interpreter", "internal/snapshot"}, theirs: []string{ocispec, xsync, xsys}},
+	"internal/bench":  {ours: []string{"client", "internal/cgroup", "internal/driver", "internal/host", "internal/interpreter", "internal/snapshot"}, theirs: []string{ocispec, xsync, xsys}},
 
 	"internal/httpapi": {ours: []string{"internal/auth", "internal/control", "internal/host"}, theirs: []string{coderws}},
 	"internal/control": {ours: []string{"internal/host", "internal/snapshot"}},
