@@ -21,11 +21,20 @@ type ExecSpec struct {
 	OutputBytes int64 `json:"output_bytes,omitempty"`
 	// Root runs the program as root inside. Its boundary is the same.
 	Root bool `json:"root,omitempty"`
+	// User runs it as another user inside; nil is the user with uid 1000. A warm
+	// interpreter is not used then.
+	User *User `json:"user,omitempty"`
 	// Terminal gives it a pseudo-terminal; nil means pipes. Sessions only.
 	Terminal *Terminal `json:"terminal,omitempty"`
 	// Keep holds the program's output while nobody is attached to it after a
 	// restore, instead of discarding it: for interpreter kernels. Sessions only.
 	Keep bool `json:"keep,omitempty"`
+}
+
+// User is a user and a group inside a sandbox.
+type User struct {
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
 }
 
 // ExecResult is the end of one exec.

@@ -186,3 +186,30 @@ func TestKilledBuild(t *testing.T) {
 		t.Errorf("%d steps from the cache and %d were finished: %+v", n, finished, list)
 	}
 }
+
+// TestRunAsUser: RUN runs as whom USER means, and what it makes is that user's.
+func TestRunAsUser(t *testing.T) {
+	needPython(t)
+	file, _ := buildDir(t)
+	const text = `FROM python
+ARG ID
+RUN echo app:x:33:34:app:/srv/app:/bin/sh >> /etc/passwd
+USER app
+WORKDIR /srv
+RUN test "$(id -u):$(id -g):$HOME" = 33:34:/srv/app && ! touch /etc/no && touch /tmp/by-name$ID
+USER 4242:17
+RUN test "$(id -u):$(id -g)" = 4242:17 && touch /tmp/by-number
+`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	name, id := fmt.Sprintf("e2e-user-%d", os.Getpid()), fmt.Sprint(os.Getpid())
+	defer run(t, "", "template", "rm", name)
+	if o := build(t, name, file, id); o.code != 0 {
+		t.Fatal(o.stdout, o.stderr)
+	}
+	o := run(t, "", "run", "--template", name, "--", "sh", "-c", "stat -c %u:%g /tmp/by-name* /tmp/by-number")
+	if o.stdout != "33:34\n4242:17\n" {
+		t.Errorf("they belong to %q (%s)", o.stdout, o.stderr)
+	}
+}

@@ -5,11 +5,8 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // session gives this test a server of its own, which its first command starts and
@@ -141,23 +138,7 @@ func TestServerKilled(t *testing.T) {
 	asleep := ok(t, "sandbox", "create", "--template", "python")
 	runIn(t, asleep, "echo kept > /work/file")
 	ok(t, "sandbox", "hibernate", asleep)
-	b, err := os.ReadFile(filepath.Join(os.Getenv("BRIG_STATE"), "serve.lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(time.Minute); syscall.Kill(pid, 0) == nil && time.Now().Before(deadline); {
-		if b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); err == nil && strings.Contains(string(b), ") Z ") {
-			break // dead, and not yet reaped by whoever adopted it
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	killServer(t)
 	list := ok(t, "sandbox", "ls")
 	if !strings.Contains(list, "ended: server restarted") || !strings.Contains(list, "hibernated") {
 		t.Errorf("after the kill:\n%s", list)

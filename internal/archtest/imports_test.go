@@ -52,7 +52,7 @@ var arrows = map[string]row{
 		},
 	},
 	"internal/doctor": {ours: []string{"internal/cgroup", "internal/driver"}, theirs: []string{xsys}},
-	"internal/bench":  {ours: []string{"internal/cgroup", "internal/driver", "internal/host", "internal/interpreter", "internal/snapshot"}, theirs: []string{ocispec, xsync, xsys}},
+	"internal/bench":  {ours: []string{"client", "internal/cgroup", "internal/driver", "internal/host", "internal/interpreter", "internal/snapshot"}, theirs: []string{ocispec, xsync, xsys}},
 
 	"internal/mcp":             {ours: []string{"client"}, theirs: []string{mcpsdk, jschema}},
 	"internal/httpapi/openapi": {},

@@ -48,7 +48,12 @@ type Row struct {
 	P95MS    float64 `json:"p95_ms"`
 	P99MS    float64 `json:"p99_ms"`
 	TTIP50MS float64 `json:"tti_p50_ms"`
+	TTIP95MS float64 `json:"tti_p95_ms"`
+	TTIP99MS float64 `json:"tti_p99_ms"`
 	CPUMS    float64 `json:"cpu_ms_per_item"` // 0: this host does not account for it
+	// Of a Load: how many callers, and the items that they finished together.
+	Callers   int     `json:"callers,omitempty"`
+	PerSecond float64 `json:"items_per_second,omitempty"`
 }
 
 const warmups = 3
@@ -119,7 +124,7 @@ func (r *Row) summarise(samples []Sample, cpu time.Duration) {
 	slices.Sort(total)
 	slices.Sort(tti)
 	r.P50MS, r.P95MS, r.P99MS = ms(at(total, 50)), ms(at(total, 95)), ms(at(total, 99))
-	r.TTIP50MS = ms(at(tti, 50))
+	r.TTIP50MS, r.TTIP95MS, r.TTIP99MS = ms(at(tti, 50)), ms(at(tti, 95)), ms(at(tti, 99))
 	r.CPUMS = ms(cpu / time.Duration(len(samples)))
 }
 

@@ -14,17 +14,19 @@ import (
 
 // Report is one run of the benchmark.
 type Report struct {
-	When      time.Time   `json:"when"`
-	Version   string      `json:"version"`
-	Kernel    string      `json:"kernel"`
-	CPU       string      `json:"cpu"`
-	CPUs      int         `json:"cpus"`
-	Load      string      `json:"load_before"` // of one minute, before the run
-	Rung      string      `json:"rung"`
-	KVM       bool        `json:"kvm_used"`
-	Rows      []Row       `json:"rows"`
-	Batch     *Throughput `json:"batch,omitempty"`
-	Reference string      `json:"reference,omitempty"` // the row that ratios are against
+	When    time.Time   `json:"when"`
+	Version string      `json:"version"`
+	Kernel  string      `json:"kernel"`
+	CPU     string      `json:"cpu"`
+	CPUs    int         `json:"cpus"`
+	Load    string      `json:"load_before"` // of one minute, before the run
+	Rung    string      `json:"rung"`
+	KVM     bool        `json:"kvm_used"`
+	Rows    []Row       `json:"rows"`
+	Batch   *Throughput `json:"batch,omitempty"`
+	// OverheadMS is what the server adds to the library's p50, both in turns.
+	OverheadMS float64 `json:"server_overhead_p50_ms,omitempty"`
+	Reference  string  `json:"reference,omitempty"` // the row that ratios are against
 }
 
 // Throughput is the whole batch engine at work, journal included.
@@ -65,21 +67,31 @@ func (r Report) Print(w io.Writer) error {
 	fmt.Fprintln(w, "CPU-ms: the kernel's accounting of all that an item started, and for brig of the calling process too.")
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "subject\tn\tfailed\ttotal p50 ms\tp95\tp99\tTTI p50 ms\tCPU-ms/item\t")
+	fmt.Fprintln(t, "subject\tn\tfailed\ttotal p50 ms\tp95\tp99\tTTI p50 ms\tp95\tp99\tCPU-ms/item\titems/s\t")
 	for _, row := range r.Rows {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", row.Name, row.N, row.Failed, row.P50MS, row.P95MS, row.P99MS, row.TTIP50MS, row.CPUMS)
+		rate := "-" // only where several are under way at a time
+		if row.PerSecond > 0 {
+			rate = fmt.Sprintf("%.1f", row.PerSecond)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\t\n",
+			row.Name, row.N, row.Failed, row.P50MS, row.P95MS, row.P99MS, row.TTIP50MS, row.TTIP95MS, row.TTIP99MS, row.CPUMS, rate)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
-	for _, row := range r.Rows {
-		fmt.Fprintf(w, "%s: %s\n", row.Name, row.Means)
+	for i, row := range r.Rows {
+		if i == 0 || row.Means != r.Rows[i-1].Means {
+			fmt.Fprintf(w, "%s: %s\n", row.Name, row.Means)
+		}
 		if row.Error != "" {
 			fmt.Fprintf(w, "%s: %d of %d failed; the first: %s\n", row.Name, row.Failed, row.N, row.Error)
 		}
 	}
 	r.printRatios(w)
+	if r.OverheadMS != 0 {
+		fmt.Fprintf(w, "\nthe server adds %.1f ms to the library's p50\n", r.OverheadMS)
+	}
 	if b := r.Batch; b != nil {
 		fmt.Fprintf(w, "\nbatch: %d items in %.1f s = %.1f items/s, %.1f CPU-ms/item (whole command, journal and start included, concurrency %s)\n", b.Items, b.Seconds, b.PerSecond, b.CPUMS, b.Concurrency)
 	}

@@ -55,7 +55,7 @@ run on the machine meanwhile.`,
 		RunE: func(c *cobra.Command, _ []string) error { return runBench(c.Context(), env, o) },
 	}
 	o.AddFlags(c.Flags())
-	c.AddCommand(newBenchSessionsCommand(env))
+	c.AddCommand(newBenchSessionsCommand(env), newBenchAPICommand(env))
 	return c
 }
 

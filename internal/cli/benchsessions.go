@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,27 @@ func runBenchSessions(ctx context.Context, env *Env, o benchSessionsOptions) err
 	if err != nil {
 		return err
 	}
+	if slices.Contains(built, interpreterTemplate) {
+		rows, err := benchPooledCell(ctx, env, o)
+		if err != nil {
+			return err
+		}
+		report.Rows = append(report.Rows, rows...)
+	}
 	return writeReport(env, o.output, report)
+}
+
+// benchPooledCell measures the first cell as it is in a server, which keeps one
+// session of the template at hand; alone, like benchPool.
+func benchPooledCell(ctx context.Context, env *Env, o benchSessionsOptions) ([]bench.Row, error) {
+	a, err := openBench(ctx, env, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	s := bench.Lab{Host: a.Host, CPU: bench.CPUOf(a.Drivers)}.FirstCell(interpreterTemplate, false)
+	s.Name, s.Means, s.Think = "first cell pooled", "the first cell warm, in a session from a pool of one; a second between rounds", time.Second
+	return bench.Measure(ctx, []bench.Subject{s}, o.n, benchProgress(env, "rounds from the pool"))
 }
 
 func builtTemplates(ctx context.Context, a *app.App) ([]string, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,8 +45,14 @@ func connect(ctx context.Context, env *Env) (*client.Client, error) {
 }
 
 // absent tells whether nobody listens, as opposed to a server that has a problem.
+// One that is being killed still takes connections, and drops them.
 func absent(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)
+	for _, gone := range []error{syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
 }
 
 // startServer starts a server that outlives this process and waits until it

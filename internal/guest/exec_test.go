@@ -24,7 +24,7 @@ func TestExec(t *testing.T) {
 		}
 	})
 	var out, errs bytes.Buffer
-	req := ExecRequest{Flags: ExecRoot, Cwd: "/work", CPUSeconds: 2, NProc: 3, NoFile: 4, Argv: []string{"a", ""}, Rows: 24, Cols: 80, Env: map[string]string{"K": "V=W", "E": ""}}
+	req := ExecRequest{Flags: ExecAs, UID: 33, GID: 34, Cwd: "/work", CPUSeconds: 2, NProc: 3, NoFile: 4, Argv: []string{"a", ""}, Rows: 24, Cols: 80, Env: map[string]string{"K": "V=W", "E": ""}}
 	before := p.wrote()
 	report, err := c.Exec(t.Context(), req, Streams{Stdin: strings.NewReader("in"), Stdout: &out, Stderr: &errs})
 	if err != nil || report != want || out.String() != "out\xff" || errs.String() != "err" {

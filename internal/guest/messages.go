@@ -6,7 +6,8 @@ import (
 
 // ExecRequest is the payload of TypeExec. Fields in order: flags u32, cwd,
 // cpu seconds u32 (RLIMIT_CPU, 0 = none), nproc u32, nofile u32, argc u32,
-// argv…, envc u32, "K=V"…, rows u32, cols u32 (with ExecTerminal).
+// argv…, envc u32, "K=V"…, rows u32, cols u32 (with ExecTerminal), and with
+// ExecAs uid u32, gid u32.
 type ExecRequest struct {
 	Flags      uint32
 	Cwd        string
@@ -16,6 +17,7 @@ type ExecRequest struct {
 	Argv       []string
 	Env        map[string]string
 	Rows, Cols uint32 // the terminal's size in characters
+	UID, GID   uint32 // whom ExecAs means
 }
 
 // Encode gives the wire form.
@@ -34,7 +36,11 @@ func (e ExecRequest) Encode() []byte {
 	for _, k := range keys {
 		p = p.String(k + "=" + e.Env[k])
 	}
-	return p.U32(e.Rows).U32(e.Cols)
+	p = p.U32(e.Rows).U32(e.Cols)
+	if e.Flags&ExecAs != 0 {
+		p = p.U32(e.UID).U32(e.GID)
+	}
+	return p
 }
 
 // ExitReport is the payload of TypeExit: what the guest says of a program's
@@ -79,6 +85,9 @@ func DecodeExecRequest(payload []byte) (ExecRequest, error) {
 		e.Env[k] = v
 	}
 	e.Rows, e.Cols = r.U32(), r.U32()
+	if e.Flags&ExecAs != 0 {
+		e.UID, e.GID = r.U32(), r.U32()
+	}
 	return e, r.Err
 }
 

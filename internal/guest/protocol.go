@@ -135,6 +135,8 @@ const (
 	// ExecKeep holds the program's output while it is detached; else it is read and
 	// thrown away then, so that nobody blocks on a reader that is gone.
 	ExecKeep uint32 = 32
+	// ExecAs runs as the request's user and group instead of the program's user.
+	ExecAs uint32 = 64
 )
 
 // Windows. Who sends more breaks the protocol.

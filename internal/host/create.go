@@ -40,12 +40,11 @@ func (m *Manager) Create(ctx context.Context, spec api.SandboxSpec) (Sandbox, er
 	if err != nil {
 		return nil, err
 	}
-	if s := m.pool.claim(ctx, p); s != nil {
-		return s, nil
-	}
-	s, err := m.build(ctx, p)
-	if err != nil {
-		return nil, err
+	s := m.pool.claim(ctx, p)
+	if s == nil {
+		if s, err = m.build(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	if spec.Session {
 		return newSession(s), nil
@@ -250,8 +249,12 @@ func (m *Manager) handOut(s *sandbox, p plan) error {
 	s.info.State = stateRunning
 	s.info.CreatedAt = time.Now()
 	s.info.Deadline = s.info.CreatedAt.Add(p.spec.TTL)
-	s.info.Template = p.template.Name // a pooled box may have been made under another name of it
+	// A pooled box was made for somebody else, maybe under another name of its template.
+	s.info.Template, s.info.Name, s.info.Metadata = p.template.Name, p.spec.Name, maps.Clone(p.spec.Metadata)
 	s.template = p.template
+	if s.session { // its programs may run at the same time, so none has the warm interpreter
+		s.env = maps.Clone(p.spec.Env)
+	}
 	s.mu.Unlock()
 	if err := m.journal.write(s.record()); err != nil {
 		return err
@@ -266,10 +269,7 @@ func (m *Manager) newSandbox(p plan, g *grant, restored, pooled bool) *sandbox {
 		reuse: p.spec.Reuse, session: p.spec.Session, hostname: p.spec.Hostname, limits: p.spec.Limits,
 		gone: make(chan struct{}), nudge: make(chan struct{}, 1), moved: make(chan struct{}, 1), busy: make(chan struct{}, 1),
 	}
-	switch {
-	case s.session: // its programs may run at the same time, so none has the warm interpreter
-		s.env = maps.Clone(p.spec.Env)
-	case restored:
+	if restored && !s.session {
 		s.warm = p.spec.Warm
 	}
 	if s.hostname == "" {
@@ -280,7 +280,6 @@ func (m *Manager) newSandbox(p plan, g *grant, restored, pooled bool) *sandbox {
 		ID: s.id, State: stateCreating, Template: p.template.Name, Digest: p.template.Digest,
 		Isolation: p.driver.Rung(), Driver: p.driver.Name(), Limits: p.spec.Limits,
 		CreatedAt: time.Now(), OwnerPID: os.Getpid(), Restored: restored, Pooled: pooled, Session: s.session,
-		Name: p.spec.Name, Metadata: maps.Clone(p.spec.Metadata),
 	}
 	return s
 }

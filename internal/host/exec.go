@@ -151,8 +151,12 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	}
 	maps.Copy(r.Env, s.env)
 	maps.Copy(r.Env, spec.Env)
-	if spec.Root {
+	switch {
+	case spec.Root:
 		r.Flags |= guest.ExecRoot
+	case spec.User != nil:
+		r.Flags |= guest.ExecAs
+		r.UID, r.GID = spec.User.UID, spec.User.GID
 	}
 	if spec.Keep {
 		r.Flags |= guest.ExecKeep
@@ -167,7 +171,7 @@ func (s *sandbox) request(spec api.ExecSpec, l api.Limits) (guest.ExecRequest, e
 	script := insidePath(spec.Script)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.warm != "" && !spec.Root && (spec.Language == "" || spec.Language == s.warm) && !configuresInterpreter(spec.Env) {
+	if s.warm != "" && !spec.Root && spec.User == nil && (spec.Language == "" || spec.Language == s.warm) && !configuresInterpreter(spec.Env) {
 		r.Flags, r.Argv = guest.ExecWarm, []string{script}
 		if !s.reuse {
 			s.warm = "" // it runs the script in place and ends with it

@@ -60,13 +60,14 @@ type pooled struct {
 // poolKind is what two requests must share for one box to serve either.
 type poolKind struct {
 	digest, driver, snapshot, warm, hostname string
+	session                                  bool
 	limits                                   api.Limits
 }
 
 func kindOf(p plan) poolKind {
 	return poolKind{
 		digest: p.template.Digest, driver: p.driver.Name(), snapshot: p.snapshot,
-		warm: p.spec.Warm, hostname: p.spec.Hostname, limits: p.spec.Limits,
+		warm: p.spec.Warm, hostname: p.spec.Hostname, session: p.spec.Session, limits: p.spec.Limits,
 	}
 }
 
@@ -77,7 +78,7 @@ func newPool(m *Manager, size int) *pool {
 // claim gives a sandbox from the pool to the caller of Create, or nil. It tries
 // one box: when that does not answer, a new one is the better bet.
 func (p *pool) claim(ctx context.Context, want plan) *sandbox {
-	if p.size == 0 || want.spec.Reuse || want.spec.Session || want.egress != nil {
+	if p.size == 0 || want.spec.Reuse || want.spec.Snapshot != "" || want.egress != nil {
 		return nil
 	}
 	s := p.take(want)
@@ -269,7 +270,7 @@ func (p *pool) prepare(ctx context.Context, want plan, g *grant) (*sandbox, erro
 		return nil, err
 	}
 	err = p.m.journal.write(s.record())
-	if err == nil && dir != "" {
+	if err == nil && dir != "" && !s.session { // a session's interpreters are not the agent's
 		within, cancel := context.WithTimeout(ctx, startTimeout)
 		defer cancel()
 		err = guest.Prime(within, s.box.Channel())

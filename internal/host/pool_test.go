@@ -93,6 +93,30 @@ func TestPoolServes(t *testing.T) {
 	})
 }
 
+// A session from the pool has what its own request asked for, and nothing of the
+// request that the pool learned its kind from.
+func TestPoolServesSessions(t *testing.T) {
+	inBubble(t, nil, poolOf(1), func(t *testing.T, r rig) {
+		s := sessionSpec()
+		s.Name, s.Env, s.Metadata = "first", map[string]string{"FIRST": "1"}, map[string]string{"of": "first"}
+		create(t, r, s)
+		s.Name, s.Env, s.Metadata = "second", map[string]string{"SECOND": "2"}, map[string]string{"of": "second"}
+		box := create(t, r, s)
+		info := box.Info()
+		if _, ok := box.(host.Session); !ok || !info.Pooled || !info.Session || info.Name != "second" || info.Metadata["of"] != "second" {
+			t.Errorf("%T, %+v", box, info)
+		}
+		if _, out := run(t, box, shell("env FIRST\nenv SECOND\nhostname"), ""); out != "\n2\n"+info.ID+"\n" {
+			t.Errorf("inside: %q", out)
+		}
+		clone := sessionSpec()
+		clone.Snapshot = t.TempDir()
+		if box, err := r.Create(t.Context(), clone); err == nil && box.Info().Pooled {
+			t.Error("a clone came from the pool")
+		}
+	})
+}
+
 // What waits in the pool is of one kind, and whoever asks for another gets what
 // was asked for.
 func TestPoolKinds(t *testing.T) {

@@ -88,7 +88,7 @@ func lastWord(argv []string) string {
 // job decides as whom and with which environment a RUN runs.
 func (w *work) job(tree *rootfs.Tree) (RunJob, error) {
 	run := w.step.Run
-	j := RunJob{Argv: run.Argv, Cwd: run.Cwd, Stdin: run.Stdin, AsRoot: true, Limits: w.b.o.limits(), Egress: w.b.o.egress()}
+	j := RunJob{Argv: run.Argv, Cwd: run.Cwd, Stdin: run.Stdin, Limits: w.b.o.limits(), Egress: w.b.o.egress()}
 	who := account{home: "/root"}
 	if run.User != "" {
 		var err error
@@ -96,13 +96,7 @@ func (w *work) job(tree *rootfs.Tree) (RunJob, error) {
 			return j, api.Errorf(api.CodeInvalid, "USER %s is nobody here: %w", run.User, err)
 		}
 	}
-	switch {
-	case who.uid == userID && who.gid == userID:
-		j.AsRoot = false
-	case who.uid != 0:
-		return j, api.Errorf(api.CodeUnsupported, "RUN cannot run as USER %s (uid %d): because programs in a sandbox run as root or as uid %d", run.User, who.uid, userID).
-			WithFix("put USER behind the last RUN, or give that user the uid and gid %d", userID)
-	}
+	j.User = api.User{UID: who.uid, GID: who.gid}
 	j.Env = map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": who.home}
 	for _, kv := range run.Env {
 		name, value, _ := strings.Cut(kv, "=")

@@ -29,7 +29,7 @@ type RunJob struct {
 	Argv    []string
 	Env     map[string]string
 	Cwd     string
-	AsRoot  bool // else as the programs' user
+	User    api.User
 	Stdin   string
 	Limits  api.Limits
 	Egress  *api.Egress // what it may reach; nil is nothing
@@ -102,9 +102,9 @@ func (r boxRunner) Run(ctx context.Context, j RunJob, stdout, stderr io.Writer) 
 				return err
 			}
 		}
-		req := guest.ExecRequest{Cwd: j.Cwd, Argv: j.Argv, Env: j.Env, NProc: uint32(j.Limits.PIDs), NoFile: uint32(j.Limits.OpenFiles)}
-		if j.AsRoot {
-			req.Flags |= guest.ExecRoot
+		req := guest.ExecRequest{
+			Flags: guest.ExecAs, Cwd: j.Cwd, Argv: j.Argv, Env: j.Env, NProc: uint32(j.Limits.PIDs), NoFile: uint32(j.Limits.OpenFiles),
+			UID: j.User.UID, GID: j.User.GID,
 		}
 		report, err := client.Exec(ctx, req, guest.Streams{Stdin: strings.NewReader(j.Stdin), Stdout: stdout, Stderr: stderr})
 		if err != nil {

@@ -73,7 +73,7 @@ func (d *Driver) bootArgs(spec driver.BoxSpec, f bootFiles, don *donor) (args, e
 		args = append(args, "--attached")
 	}
 	// The Go runtime would look up its cgroup, and keep its files open.
-	env = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0", sentry.EnvUmount + "=" + don.give(f.umount), sentry.EnvEvidence + "=" + don.give(f.evidence)}
+	env = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0", sentry.EnvCPU + "=" + d.cpu, sentry.EnvUmount + "=" + don.give(f.umount), sentry.EnvEvidence + "=" + don.give(f.evidence)}
 	return append(args, spec.ID), env
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/cgroup"
 	"github.com/brigdev/brig/internal/driver"
+	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
 	"golang.org/x/sys/unix"
 )
 
@@ -62,6 +63,7 @@ type Driver struct {
 	onDisk  bool   // ScratchDir is of use
 	cgroups *cgroup.Tree
 	global  []string // gVisor's global flags
+	cpu     string   // the processor, as boot processes are told of it
 	spawn   *spawner
 	memory  *memoryWatch
 
@@ -89,7 +91,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.global = flags
+	d.global, d.cpu = flags, sentry.CPU()
 	d.cgroups = &cgroup.Tree{}
 	if !cfg.NoCgroup {
 		d.cgroups = cgroup.Open(cgroupName(d.root))

@@ -40,6 +40,7 @@ func Dispatch() {
 	}
 	Version()
 	installFilters()
+	takeCPU()
 	prepareHeap()
 	if fd, ok := envFD(EnvUmount); ok {
 		specutils.ExePath = fmt.Sprintf("/proc/self/fd/%d", fd)

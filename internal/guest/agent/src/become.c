@@ -41,8 +41,8 @@ static long become_user(const struct launch *l) {
 	if (config.root) return 0;
 	long r = sys2(__NR_setgroups, 1, &l->mark);
 	if (r || l->flags & EXEC_ROOT) return r;
-	r = sys3(__NR_setresgid, USER_ID, USER_ID, USER_ID);
-	return r ? r : sys3(__NR_setresuid, USER_ID, USER_ID, USER_ID);
+	r = sys3(__NR_setresgid, l->gid, l->gid, l->gid);
+	return r ? r : sys3(__NR_setresuid, l->uid, l->uid, l->uid);
 }
 
 void become(void *launch) {

@@ -86,6 +86,8 @@ static int parse(struct launch *l, struct fields *f) {
 	args[at] = 0;
 	l->rows = take_u32(f);
 	l->cols = take_u32(f);
+	l->uid = l->flags & EXEC_AS ? take_u32(f) : USER_ID;
+	l->gid = l->flags & EXEC_AS ? take_u32(f) : USER_ID;
 	return !f->bad && f->p == f->end && argc && l->cwd;
 }
 

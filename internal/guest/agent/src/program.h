@@ -39,6 +39,7 @@ extern struct program programs[MAX_PROGRAMS];
 struct launch {
 	int in, out, err, control;
 	uint32_t flags, cpu_seconds, nproc, nofile, mark, rows, cols;
+	uint32_t uid, gid; // whom to become, unless EXEC_ROOT
 	char *cwd, **argv, **envp;
 	const char *path; // value of PATH
 	volatile long error;

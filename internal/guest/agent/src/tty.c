@@ -42,7 +42,7 @@ long tty_open(struct program *p, struct launch *l) {
 	tty_resize(p->out, l->rows, l->cols);
 	// So that the program can open it by its name; where that cannot be, it still
 	// has the descriptors.
-	if (!config.root && !(l->flags & EXEC_ROOT)) sys3(__NR_fchown, fd, USER_ID, USER_ID);
+	if (!config.root && !(l->flags & EXEC_ROOT)) sys3(__NR_fchown, fd, l->uid, l->gid);
 	return 0;
 }
 

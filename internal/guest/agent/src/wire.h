@@ -19,6 +19,7 @@ enum {
 	T_READY = 129, T_OK, T_ERR, T_ENTRY, T_DATA, T_END, T_STARTED, T_STDOUT, T_STDERR, T_EXIT, T_WINDOW,
 
 	EXEC_WARM_START = 1, EXEC_WARM = 2, EXEC_ROOT = 4, EXEC_FORK = 8, EXEC_TERMINAL = 16, EXEC_KEEP = 32,
+	EXEC_AS = 64,
 };
 
 // fields is a cursor over a payload; bad sticks.

@@ -1,0 +1,1 @@
+// Empty: it lets cpu_amd64.go declare a function whose body is gVisor's.
