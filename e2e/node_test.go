@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -37,7 +41,19 @@ func needNode(t *testing.T) {
 	if os.Getenv("BRIG_MUST_NOT_SKIP") != "" {
 		skip = t.Fatalf
 	}
-	if out, err := exec.Command(filepath.Join("..", "scripts", "node-tools")).CombinedOutput(); err != nil {
-		skip("the packages of the JavaScript tests cannot be installed: %v: %s", err, out)
+	if err := nodeTools(); err != nil {
+		skip("the packages of the JavaScript tests cannot be installed: %v", err)
 	}
 }
+
+// nodeTools puts the Node.js that the script chose first in PATH.
+var nodeTools = sync.OnceValue(func() error {
+	var stderr bytes.Buffer
+	cmd := exec.Command(filepath.Join("..", "scripts", "node-tools"))
+	cmd.Stderr = &stderr
+	dir, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, &stderr)
+	}
+	return os.Setenv("PATH", strings.TrimSpace(string(dir))+string(filepath.ListSeparator)+os.Getenv("PATH"))
+})
