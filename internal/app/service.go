@@ -65,7 +65,7 @@ func (s *Service) open(a *App, o Options, version string) (err error) {
 	}
 	s.Sandboxes, err = control.New(control.Config{
 		Host: a.Host, Snapshots: s.snapshots, SnapshotKey: a.snapshotKey, Kernels: kernels{},
-		Dir: control.DirIn(o.StateDir), Quota: a.quota(o, s.Keys), Audit: s.Audit, MayUse: s.builds.MayUse, Log: o.Log,
+		Dir: control.DirIn(keptDir(o)), Quota: a.quota(o, s.Keys), Audit: s.Audit, MayUse: s.builds.MayUse, Log: o.Log,
 	})
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type serveOptions struct {
 	local  bool
 	stop   bool
 	unsafe bool
+	pool   int
 
 	tlsCert, tlsKey         string
 	socketMode, socketGroup string
@@ -54,6 +55,7 @@ func (o *serveOptions) AddFlags(c *cobra.Command) {
 	f.Var(&o.tenantMemory, "tenant-memory", "memory that the sandboxes of one owner may hold (default: all of it, or three quarters when there are keys of several owners)")
 	f.Lookup("tenant-memory").DefValue = ""
 	f.StringSliceVar(&o.origins, "allow-origin", nil, "let pages of these call from a browser, with a key: `ORIGIN,…`, or *")
+	f.IntVar(&o.pool, "pool", 1, "sandboxes of the kind that was asked for last to keep ready, a `COUNT`, for as long as they are asked for; each holds its memory (0 = none)")
 	f.StringVar(&o.data, "data", "", "`DIR` instead of $BRIG_DATA")
 	f.BoolVar(&o.local, "local", false, "only the socket, and end after 10 minutes without sandboxes: how commands start it")
 	f.BoolVar(&o.stop, "stop", false, "end the server that runs, and its sandboxes")
@@ -100,7 +102,10 @@ func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
 	if o.tenantSandboxes < 0 {
 		return api.Errorf(api.CodeInvalid, "cannot bound owners to %d sandboxes: because it is negative", o.tenantSandboxes).WithFix("use 0 for no bound")
 	}
-	opts.Origins = o.origins
+	if o.pool < 0 {
+		return api.Errorf(api.CodeInvalid, "cannot keep %d sandboxes ready: because it is negative", o.pool).WithFix("use 0 for none")
+	}
+	opts.Origins, opts.PoolSize = o.origins, o.pool
 	opts.TenantSandboxes, opts.TenantMemory = o.tenantSandboxes, int64(o.tenantMemory)
 	opts.Unsafe = o.unsafe
 	opts.Log = serverLog(env)

@@ -61,7 +61,7 @@ long empty_dir(const char *path, int quiet);
 void reset_all(uint32_t stream);
 
 // exec.c, warm.c, program.c, streams.c
-enum { MAX_PROGRAMS = 128, MAX_LINKS = 256, MAX_POLL = 2 + MAX_PROGRAMS * 4 + MAX_LINKS };
+enum { MAX_PROGRAMS = 128, MAX_LINKS = 256, MAX_LEFT = 64, MAX_POLL = 2 + MAX_PROGRAMS * 4 + MAX_LINKS + MAX_LEFT };
 void exec_start(uint32_t stream, uint8_t *payload, uint32_t n);
 void exec_prime(uint32_t stream);
 void exec_attach(uint32_t stream, struct fields *f);
@@ -81,6 +81,10 @@ int exec_frozen(void);
 void exec_thaw(void);
 void exec_kill_all(void);
 void send_window(uint32_t stream, uint32_t n);
+
+// left.c
+int left_poll_set(struct pollfd *set);
+void left_poll_done(const struct pollfd *set, int n);
 
 // link.c; some say whether the stream is one of theirs
 void link_dial(uint32_t stream, struct fields *f);

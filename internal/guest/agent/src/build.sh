@@ -14,7 +14,7 @@ build() {
 		-o "$out" "$@"
 }
 to=${1:-..}
-build "$to/agent_linux_amd64" main.c identity.c exec.c become.c program.c streams.c warm.c tree.c tty.c link.c \
+build "$to/agent_linux_amd64" main.c identity.c exec.c become.c program.c streams.c left.c warm.c tree.c tty.c link.c \
 	files.c read.c change.c remove.c reset.c wire.c sys.c
 build "$to/umount_linux_amd64" umount.c sys.c
 build "$to/launch_linux_amd64" launch.c sys.c

@@ -137,11 +137,13 @@ int agent_main(int argc, char **argv) {
 		set[0] = (struct pollfd){CHANNEL, POLLIN, 0};
 		set[1] = (struct pollfd){frozen ? -1 : sig, POLLIN, 0};
 		int n = frozen ? 0 : exec_poll_set(set + 2), links = frozen ? 0 : link_poll_set(set + 2 + n);
-		long r = sys3(__NR_poll, set, n + links + 2, !frozen && exec_running() ? 100 : -1);
+		int left = frozen ? 0 : left_poll_set(set + 2 + n + links);
+		long r = sys3(__NR_poll, set, 2 + n + links + left, !frozen && exec_running() ? 100 : -1);
 		if (r == 0) exec_watch();
 		if (r <= 0) continue;
 		exec_poll_done(set + 2, n);
 		link_poll_done(set + 2 + n, links);
+		left_poll_done(set + 2 + n + links, left);
 		if (set[0].revents) take_input();
 		if (set[1].revents) {
 			sys3(__NR_read, sig, siginfo, sizeof siginfo);

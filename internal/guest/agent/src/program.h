@@ -62,6 +62,9 @@ void send_output(struct program *p, uint32_t n);
 // it wrote.
 void settle(struct program *p);
 
+// left.c: takes over a pipe from which nobody reads any more
+void left_add(int *fd);
+
 // warm.c
 struct program *warm_idle(void);
 void warm_run(uint32_t stream, const uint8_t *payload, uint32_t n);

@@ -143,6 +143,7 @@ void settle(struct program *p) {
 		p->in_at = p->in_len = 0;
 		return;
 	}
+	if (!p->terminal) left_add(&p->out), left_add(&p->err);
 	program_close(p);
 }
 
