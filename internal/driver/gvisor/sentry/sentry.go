@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"gvisor.dev/gvisor/runsc/cli"
@@ -38,6 +39,7 @@ func Dispatch() {
 	if name != BootName && name != GoferName && name != selfName {
 		return
 	}
+	runtime.MemProfileRate = 0 // nobody could read the profile
 	Version()
 	installFilters()
 	takeCPU()
