@@ -57,7 +57,8 @@ var arrows = map[string]row{
 	"internal/mcp":             {ours: []string{"client"}, theirs: []string{mcpsdk, jschema}},
 	"internal/httpapi/openapi": {},
 	"internal/httpapi":         {ours: []string{"client", "internal/audit", "internal/auth", "internal/builds", "internal/control", "internal/e2b", "internal/host", "internal/httpapi/openapi", "internal/jobs", "internal/mcp", "internal/template"}, theirs: []string{coderws}},
-	"internal/control":         {ours: []string{"internal/audit", "internal/host", "internal/snapshot"}},
+	"internal/users":           {},
+	"internal/control":         {ours: []string{"internal/audit", "internal/host", "internal/snapshot", "internal/users"}},
 	"internal/control/controltest": {ours: []string{
 		"internal/control", "internal/driver", "internal/driver/fake", "internal/host", "internal/host/hosttest", "internal/snapshot",
 	}},
@@ -99,7 +100,7 @@ var arrows = map[string]row{
 	"internal/template": {
 		ours: []string{
 			"internal/dockerfile", "internal/driver", "internal/egress", "internal/guest", "internal/guest/agent", "internal/image",
-			"internal/interpreter/kernel", "internal/netpolicy", "internal/oci", "internal/rootfs", "templates",
+			"internal/interpreter/kernel", "internal/netpolicy", "internal/oci", "internal/rootfs", "internal/users", "templates",
 		},
 		theirs: []string{xsys},
 	},

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,42 @@ func TestProcessesSleep(t *testing.T) {
 	}
 	if got, err := sb.WaitProcess(t.Context(), p.ID); err != nil || got.Result.Verdict != api.OK || got.OutputBytes != 16 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestWakeBesideAnIdleWriter: who has a process's stdin open and sends nothing holds
+// up neither the sandbox's waking nor what is asked of the process.
+func TestWakeBesideAnIdleWriter(t *testing.T) {
+	r := controltest.New(t)
+	sb := create(t, r)
+	p, err := sb.LaunchProcess(t.Context(), api.ExecRequest{Argv: []string{"cat"}}, control.ProcessOptions{OpenStdin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed, typist := io.Pipe()
+	written := make(chan error, 1)
+	go func() { written <- sb.WriteProcess(t.Context(), p.ID, typed, false) }()
+	if _, err := typist.Write([]byte("before")); err != nil { // the writer is at work
+		t.Fatal(err)
+	}
+	if err := sb.Hibernate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	woken := make(chan error, 1)
+	go func() { woken <- sb.Wake(t.Context()) }()
+	select {
+	case err := <-woken:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the sandbox waits for the writer")
+	}
+	if _, err := typist.Write([]byte("too late")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-written; api.CodeOf(err) != api.CodeConflict {
+		t.Errorf("what came too late: %v", err)
 	}
 }
 

@@ -200,9 +200,9 @@ func (f *File) instruction(l *lines) (Instruction, bool, error) {
 
 // split takes the name, the flags and the exec form from an instruction.
 func (f *File) split(line int, text string) (Instruction, error) {
-	name, rest, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(text), "\t", " "), " ")
+	name, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(text), "\t", " "), " ")
 	in := Instruction{Line: line, Name: strings.ToUpper(name)}
-	rest = strings.TrimSpace(text)[len(name):]
+	rest := strings.TrimSpace(text)[len(name):]
 	for {
 		rest = strings.TrimLeft(rest, " \t")
 		if !strings.HasPrefix(rest, "--") || !slices.Contains([]string{"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK"}, in.Name) {

@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// hangUpGrace is how long it may take to tell the guest that a link is over. A guest
-// that is being copied does not listen for a while.
-const hangUpGrace = 10 * time.Second
-
 // Conn is a connection to a port inside. It must be closed. Two goroutines, one for
 // each direction, are its own until then.
 type Conn struct {

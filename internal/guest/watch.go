@@ -207,11 +207,14 @@ func (w *watch) heed(ctx context.Context, b []byte) error {
 // change deals with one event.
 func (w *watch) change(ctx context.Context, number int32, mask uint32, name string) error {
 	dir := w.dirs[number]
+	if mask&syscall.IN_IGNORED != 0 {
+		delete(w.dirs, number) // the kernel has ended the watch
+	}
 	if dir == "" {
 		return nil // a directory that was moved away
 	}
 	if name == "" {
-		return w.changeOf(number, dir, mask)
+		return w.changeOf(dir, mask)
 	}
 	rel, isDir := path.Join(dir, name), mask&syscall.IN_ISDIR != 0
 	if isDir && mask&syscall.IN_MOVED_FROM != 0 {
@@ -235,10 +238,7 @@ func (w *watch) change(ctx context.Context, number int32, mask uint32, name stri
 
 // changeOf deals with what happened to a watched directory itself. Of one below the
 // root, the directory that it is in tells the same.
-func (w *watch) changeOf(number int32, dir string, mask uint32) error {
-	if mask&syscall.IN_IGNORED != 0 {
-		delete(w.dirs, number)
-	}
+func (w *watch) changeOf(dir string, mask uint32) error {
 	if dir != "." {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/brigdev/brig/internal/dockerfile"
 	"github.com/brigdev/brig/internal/image"
 	"github.com/brigdev/brig/internal/rootfs"
+	"github.com/brigdev/brig/internal/users"
 )
 
 // dockerBuild is the building of one Dockerfile.
@@ -230,12 +231,12 @@ func (w *work) do(ctx context.Context) (*rootfs.Tree, error) {
 		return w.b.place(ctx, tree, w.step.Copy, w.copy)
 	}
 	delta := rootfs.NewDelta(rootfs.Limits{})
-	return delta, makeDirs(delta, tree, w.step.Workdir, account{})
+	return delta, makeDirs(delta, tree, w.step.Workdir, users.Account{})
 }
 
 // makeDirs puts a directory and its parents into a delta, as far as they are not
 // there.
-func makeDirs(delta, tree *rootfs.Tree, path string, owner account) error {
+func makeDirs(delta, tree *rootfs.Tree, path string, owner users.Account) error {
 	real, n := tree.Resolve(path)
 	if n.IsDir() {
 		return nil
@@ -249,7 +250,7 @@ func makeDirs(delta, tree *rootfs.Tree, path string, owner account) error {
 		if tree.Lookup(at).IsDir() {
 			continue
 		}
-		dir := &rootfs.Node{Kind: image.Dir, Mode: 0o755, UID: owner.uid, GID: owner.gid, MTime: image.Epoch}
+		dir := &rootfs.Node{Kind: image.Dir, Mode: 0o755, UID: owner.UID, GID: owner.GID, MTime: image.Epoch}
 		if err := delta.Put(at, dir); err != nil {
 			return err
 		}

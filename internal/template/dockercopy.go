@@ -9,11 +9,12 @@ import (
 	"github.com/brigdev/brig/internal/dockerfile"
 	"github.com/brigdev/brig/internal/image"
 	"github.com/brigdev/brig/internal/rootfs"
+	"github.com/brigdev/brig/internal/users"
 )
 
 // place puts what was gathered at its destination.
 func (b *dockerBuild) place(ctx context.Context, tree *rootfs.Tree, c *dockerfile.Copy, g *gathered) (*rootfs.Tree, error) {
-	var owner account
+	var owner users.Account
 	if c.Chown != "" {
 		var err error
 		if owner, err = findAccount(tree, c.Chown); err != nil {
@@ -34,7 +35,7 @@ func (b *dockerBuild) place(ctx context.Context, tree *rootfs.Tree, c *dockerfil
 		n := it.node.Clone()
 		n.MTime = image.Epoch
 		if c.Chown != "" {
-			n.UID, n.GID = owner.uid, owner.gid
+			n.UID, n.GID = owner.UID, owner.GID
 		}
 		if mode, err := strconv.ParseUint(c.Chmod, 8, 32); err == nil && n.Kind != image.Symlink {
 			n.Mode = uint32(mode)

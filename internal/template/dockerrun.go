@@ -13,6 +13,7 @@ import (
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/image"
 	"github.com/brigdev/brig/internal/rootfs"
+	"github.com/brigdev/brig/internal/users"
 )
 
 // doRun runs a program in a sandbox whose root filesystem is what was built so
@@ -89,15 +90,15 @@ func lastWord(argv []string) string {
 func (w *work) job(tree *rootfs.Tree) (RunJob, error) {
 	run := w.step.Run
 	j := RunJob{Argv: run.Argv, Cwd: run.Cwd, Stdin: run.Stdin, Limits: w.b.o.limits(), Egress: w.b.o.egress()}
-	who := account{home: "/root"}
+	who := users.Account{Home: "/root"}
 	if run.User != "" {
 		var err error
 		if who, err = findAccount(tree, run.User); err != nil {
 			return j, api.Errorf(api.CodeInvalid, "USER %s is nobody here: %w", run.User, err)
 		}
 	}
-	j.User = api.User{UID: who.uid, GID: who.gid}
-	j.Env = map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": who.home}
+	j.User = api.User{UID: who.UID, GID: who.GID}
+	j.Env = map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": who.Home}
 	for _, kv := range run.Env {
 		name, value, _ := strings.Cut(kv, "=")
 		j.Env[name] = value

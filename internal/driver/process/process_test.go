@@ -113,6 +113,16 @@ func TestDestroyKillsDaemons(t *testing.T) {
 	gone(t, pid)
 }
 
+// TestLeftBehindMayPrint: what a program leaves in the background keeps its
+// stdout, and is neither killed nor stopped by printing after the program's end.
+func TestLeftBehindMayPrint(t *testing.T) {
+	_, c := open(t, newDriver(t, t.TempDir()), driver.BoxSpec{ID: "a"})
+	shell(t, c, `mkfifo go done; (read x <go; head -c 4194304 /dev/zero; head -c 4194304 /dev/zero >&2; echo $? >done) &`)
+	if out, _ := shell(t, c, "echo >go; timeout 30 cat done"); out != "0" {
+		t.Errorf("what was left behind ended with %q", out)
+	}
+}
+
 // TestOtherBoxesLive destroys one box of two, and one of an unrelated driver
 // with the same id.
 func TestOtherBoxesLive(t *testing.T) {

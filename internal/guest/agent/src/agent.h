@@ -35,6 +35,14 @@ const char *inside(const char *path, char *buf);
 // identity.c
 long set_names(const char *hostname, const char *machine_id);
 
+// Whom something that is made belongs to.
+struct owner {
+	uint32_t uid, gid;
+};
+// take_owner takes what a request may end with, a uid and a gid; without them it is
+// the user as which programs run.
+struct owner take_owner(struct fields *f);
+
 // files.c
 void file_put(uint32_t stream, struct fields *f);
 void file_data(uint32_t stream, const uint8_t *p, uint32_t n);
@@ -52,7 +60,7 @@ void file_mkdir(uint32_t stream, struct fields *f);
 void file_remove(uint32_t stream, struct fields *f);
 void file_rename(uint32_t stream, struct fields *f);
 void file_symlink(uint32_t stream, struct fields *f);
-long make_parents(char *path);
+long make_parents(char *path, struct owner owner);
 
 // remove.c
 long empty_dir(const char *path, int quiet);

@@ -5,37 +5,38 @@ static void answer(uint32_t stream, long r, const char *text) {
 	else send_empty(T_OK, stream);
 }
 
-static long own(const char *path) {
-	return config.root ? 0 : sys6(__NR_fchownat, AT_FDCWD, (long)path, USER_ID, USER_ID, AT_SYMLINK_NOFOLLOW, 0);
+static long own(const char *path, struct owner o) {
+	return config.root ? 0 : sys6(__NR_fchownat, AT_FDCWD, (long)path, o.uid, o.gid, AT_SYMLINK_NOFOLLOW, 0);
 }
 
-// make_parents makes every missing directory above path, as the user's own.
-long make_parents(char *path) {
+// make_parents makes every missing directory above path, as the owner's.
+long make_parents(char *path, struct owner owner) {
 	for (char *s = path + 1; *s; s++) {
 		if (*s != '/') continue;
 		*s = 0;
 		long r = sys2(__NR_mkdir, path, 0755);
-		if (r == 0) own(path);
+		if (r == 0) own(path, owner);
 		*s = '/';
 		if (r && r != -EEXIST) return r;
 	}
 	return 0;
 }
 
-static long make_dir(char *path, uint32_t mode) {
+static long make_dir(char *path, uint32_t mode, struct owner owner) {
 	struct stat st;
-	long r = make_parents(path);
+	long r = make_parents(path, owner);
 	if (!r) r = sys2(__NR_mkdir, path, mode & 0777);
 	if (r == -EEXIST && sys2(__NR_stat, path, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR) return 0;
-	return r ? r : own(path);
+	return r ? r : own(path, owner);
 }
 
 void file_mkdir(uint32_t stream, struct fields *f) {
 	char buf[PATH_LEN];
 	char *name = take_str(f);
 	uint32_t mode = take_u32(f);
+	struct owner owner = take_owner(f);
 	const char *path = f->bad ? 0 : inside(name, buf);
-	answer(stream, path ? make_dir(buf, mode) : -ENAMETOOLONG, "cannot make the directory");
+	answer(stream, path ? make_dir(buf, mode, owner) : -ENAMETOOLONG, "cannot make the directory");
 }
 
 static long remove_name(const char *path, uint32_t recursive) {
@@ -67,11 +68,12 @@ void file_rename(uint32_t stream, struct fields *f) {
 void file_symlink(uint32_t stream, struct fields *f) {
 	char buf[PATH_LEN];
 	char *target = take_str(f), *name = take_str(f);
+	struct owner owner = take_owner(f);
 	const char *path = f->bad ? 0 : inside(name, buf);
 	long r = path ? sys2(__NR_symlink, target, path) : -ENAMETOOLONG;
 	if (r == -ENOENT && *target) {
-		r = make_parents(buf);
+		r = make_parents(buf, owner);
 		if (!r) r = sys2(__NR_symlink, target, path);
 	}
-	answer(stream, r ? r : own(path), "cannot make the symlink");
+	answer(stream, r ? r : own(path, owner), "cannot make the symlink");
 }

@@ -15,8 +15,10 @@ static struct put *put_of(uint32_t stream) {
 	return 0;
 }
 
-static void give_to_user(int fd) {
-	if (!config.root) sys3(__NR_fchown, fd, USER_ID, USER_ID);
+struct owner take_owner(struct fields *f) {
+	struct owner o = {USER_ID, USER_ID};
+	if (!f->bad && f->p < f->end) o.uid = take_u32(f), o.gid = take_u32(f);
+	return o;
 }
 
 // create opens a file for writing. One that was there keeps its mode.
@@ -28,6 +30,7 @@ void file_put(uint32_t stream, struct fields *f) {
 	char buf[PATH_LEN];
 	char *name = take_str(f);
 	uint32_t mode = take_u32(f);
+	struct owner owner = take_owner(f);
 	struct put *p = 0;
 	for (int i = 0; i < MAX_PUTS && !p; i++)
 		if (!puts_[i].used) p = &puts_[i];
@@ -42,7 +45,7 @@ void file_put(uint32_t stream, struct fields *f) {
 	const char *path = inside(name, buf);
 	long fd = path ? create(path, mode) : -ENAMETOOLONG;
 	if (fd == -ENOENT) {
-		p->err = make_parents((char *)path);
+		p->err = make_parents((char *)path, owner);
 		if (!p->err) fd = create(path, mode);
 	}
 	if (fd < 0) { // told at END: the host is still sending
@@ -51,7 +54,7 @@ void file_put(uint32_t stream, struct fields *f) {
 	}
 	p->err = 0;
 	p->fd = (int)fd;
-	give_to_user(p->fd);
+	if (!config.root) sys3(__NR_fchown, fd, owner.uid, owner.gid);
 }
 
 void file_data(uint32_t stream, const uint8_t *b, uint32_t n) {
