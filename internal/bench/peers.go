@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,7 +135,7 @@ func (p *peer) commands(id string) [][]string {
 func (p *peer) tool(args ...string) []string {
 	base := []string{p.path, "--root=" + filepath.Join(p.dir, "state")}
 	if p.name == "runsc" {
-		base = append(base, "--network=none", "--ignore-cgroups")
+		base = append(base, "--network=none")
 	}
 	return append(base, args...)
 }
@@ -244,22 +246,25 @@ func (p *peer) bundle(cgroupPath, id string) *specs.Spec {
 			{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace},
 		}},
 	}
-	if p.name == "runc" {
-		memory := int64(512 << 20)
-		spec.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: 128}}
-		spec.Linux.CgroupsPath = filepath.Join(cgroupPath, id)
-	}
+	// The limits that Brig's item has.
+	memory := int64(512 << 20)
+	spec.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: 128}}
+	spec.Linux.CgroupsPath = filepath.Join(cgroupPath, id)
 	return spec
 }
 
 func (p *peer) close() {
 	os.RemoveAll(p.dir)
 	p.tree.Close()
-	// runc makes the parents of its group in every hierarchy, and leaves them.
-	for _, below := range []string{"/*/*", "/*", ""} {
-		left, _ := filepath.Glob("/sys/fs/cgroup/*/" + groupName + below)
-		for _, dir := range left {
-			_ = os.Remove(dir) // files in it are the kernel's and refuse
+	// OCI runtimes make the parents of their group in every hierarchy, and leave them.
+	var left []string
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.Contains(path+"/", "/"+groupName+"/") {
+			left = append(left, path)
 		}
+		return nil
+	})
+	for _, dir := range slices.Backward(left) { // what is inside first
+		_ = os.Remove(dir)
 	}
 }

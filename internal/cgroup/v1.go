@@ -120,11 +120,14 @@ func (g *Group) Usage() Usage {
 	return g.usageV1()
 }
 
-// Path is the group below its hierarchy's mount, as an OCI runtime wants it.
+// Path is the group below its hierarchy's mount, as an OCI runtime wants it. Where
+// the hierarchies differ it is that of the processor time.
 func (g *Group) Path() string {
-	for c, d := range g.dir {
-		if rel, err := filepath.Rel(filepath.Join(v1Root, c), d); err == nil {
-			return "/" + rel
+	for _, c := range append([]string{"cpuacct"}, v1Controllers...) {
+		if d, ok := g.dir[c]; ok {
+			if rel, err := filepath.Rel(filepath.Join(v1Root, c), d); err == nil {
+				return "/" + rel
+			}
 		}
 	}
 	return ""
