@@ -68,7 +68,7 @@ func (l Limits) Validate() error {
 	switch {
 	case l.MemoryBytes < 16<<20:
 		return Errorf(CodeInvalid, "cannot limit memory to %s: because an interpreter does not start below 16MiB", FormatBytes(l.MemoryBytes)).WithFix("use --memory 64MiB or more")
-	case l.CPUs < 0.01 || l.CPUs > 1024:
+	case !(l.CPUs >= 0.01 && l.CPUs <= 1024): // which is so for NaN, too
 		return Errorf(CodeInvalid, "cannot give %g cpus: because the range is 0.01 to 1024", l.CPUs).WithFix("use --cpus 1")
 	case l.CPUTime < 0:
 		return Errorf(CodeInvalid, "cannot limit cpu time to %s: because it is negative", l.CPUTime).WithFix("use --cpu-time 10s, or leave it out")
@@ -79,7 +79,7 @@ func (l Limits) Validate() error {
 	case l.OpenFiles < 16 || l.OpenFiles > 1<<20:
 		return Errorf(CodeInvalid, "cannot limit open files to %d: because the range is 16 to 1048576", l.OpenFiles).WithFix("ask for 1024")
 	case l.OutputBytes < 1 || l.ResultBytes < 1:
-		return Errorf(CodeInvalid, "cannot limit output to a negative size").WithFix("use --output-limit 1MiB")
+		return Errorf(CodeInvalid, "cannot limit output to %s: because the smallest is 1B", FormatBytes(min(l.OutputBytes, l.ResultBytes))).WithFix("use --output-limit 1MiB")
 	case l.Timeout < time.Millisecond || l.Timeout > 24*time.Hour:
 		return Errorf(CodeInvalid, "cannot use a timeout of %s: because the range is 1ms to 24h", l.Timeout).WithFix("use --timeout 20s")
 	}

@@ -120,7 +120,8 @@ type ExecRequest struct {
 	// 0 = 16 MiB for a call that waits for the result, else unlimited.
 	OutputBytes int64 `json:"output_bytes,omitempty"`
 	Root        bool  `json:"root,omitempty"`
-	// User is "user", as which programs run by default, or "root".
+	// User is whom it runs as: "user" (uid 1000, the default), "root", another name of
+	// the sandbox's /etc/passwd, or a uid; a group may follow, "uid:gid".
 	User     string    `json:"user,omitempty"`
 	Terminal *Terminal `json:"terminal,omitempty"`
 	// OnTimeout "result" makes a timeout an ordinary answer instead of status 504.

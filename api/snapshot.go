@@ -30,6 +30,8 @@ type Snapshot struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	// Kernels are the interpreter sessions that ran, to be taken up after a restore.
 	Kernels []KernelRef `json:"kernels,omitempty"`
+	// Programs are the background programs that ran, to be taken up likewise.
+	Programs []ProgramRef `json:"programs,omitempty"`
 
 	Files     []SnapshotFile `json:"files"`
 	SizeBytes int64          `json:"size_bytes"` // of all files
@@ -51,4 +53,19 @@ type KernelRef struct {
 	PID      int    `json:"pid"`
 	// Default says that it is the one for cells that name none.
 	Default bool `json:"default,omitempty"`
+	// Busy says that a cell ran at the snapshot. It is interrupted at the restore.
+	Busy bool `json:"busy,omitempty"`
+}
+
+// ProgramRef names a background program inside a sandbox.
+type ProgramRef struct {
+	PID       int       `json:"pid"`
+	Argv      []string  `json:"argv"` // the first 4 KiB
+	Cwd       string    `json:"cwd,omitempty"`
+	Tag       string    `json:"tag,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	// LeftSeconds is what was left of its timeout.
+	LeftSeconds float64   `json:"left_seconds"`
+	OpenStdin   bool      `json:"open_stdin,omitempty"`
+	Terminal    *Terminal `json:"terminal,omitempty"`
 }

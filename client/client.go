@@ -35,6 +35,7 @@ type Client struct {
 	Files     Uploads
 	Batches   Batches
 	Templates Templates
+	Keys      Keys
 
 	base *url.URL
 	key  string
@@ -75,7 +76,7 @@ func socketPath(address string) (string, bool) {
 // client's own: to a server in this process, or by way of something that watches.
 func Through(transport http.RoundTripper, key string) *Client {
 	c := &Client{key: key, base: &url.URL{Scheme: "http", Host: "brig"}, http: &http.Client{Transport: transport}}
-	c.Sandboxes.c, c.Snapshots.c, c.Files.c, c.Batches.c, c.Templates.c = c, c, c, c, c
+	c.Sandboxes.c, c.Snapshots.c, c.Files.c, c.Batches.c, c.Templates.c, c.Keys.c = c, c, c, c, c, c
 	return c
 }
 

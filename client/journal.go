@@ -12,8 +12,9 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
-// journal is a file of finished items, a line of JSON each. A line that a crash cut
-// is as good as none. A nil journal keeps nothing.
+// journal is a file of finished items, a line of JSON each, as the SDKs for Python and
+// JavaScript have it. A line that a crash cut is as good as none. A nil journal keeps
+// nothing.
 type journal struct {
 	f *os.File
 
@@ -24,6 +25,7 @@ type journal struct {
 // journalLine is one finished item.
 type journalLine struct {
 	Key   string          `json:"key"`
+	OK    bool            `json:"ok"` // false: an item that failed, and is worked on again
 	Value json.RawMessage `json:"value"`
 }
 
@@ -54,7 +56,7 @@ func (j *journal) load() error {
 	for {
 		line, err := in.ReadBytes('\n')
 		var l journalLine
-		if json.Unmarshal(line, &l) == nil && len(l.Value) > 0 {
+		if json.Unmarshal(line, &l) == nil && l.OK && len(l.Value) > 0 {
 			j.done[l.Key] = l.Value
 		}
 		switch {
@@ -95,7 +97,7 @@ func note(j *journal, key string, value any) error {
 	if err != nil {
 		return cannotNote(err)
 	}
-	line, err := json.Marshal(journalLine{key, raw})
+	line, err := json.Marshal(journalLine{key, true, raw})
 	if err != nil {
 		return cannotNote(err)
 	}

@@ -8,11 +8,8 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
-// Keys are the keys with which callers reach the server.
+// Keys are the keys with which callers reach the server, of the caller's owner.
 type Keys struct{ c *Client }
-
-// Keys gives the keys of the caller's owner.
-func (c *Client) Keys() Keys { return Keys{c} }
 
 // Create makes a key; its Secret is told this once.
 func (k Keys) Create(ctx context.Context, req api.KeyRequest) (api.Key, error) {

@@ -107,6 +107,14 @@ func TestMapResumes(t *testing.T) {
 	if sum, old := all(1, 2, 3, 4); sum != 20 || old != 4 {
 		t.Errorf("third: %d, %d of the journal", sum, old)
 	}
+	// What the SDK for Python leaves.
+	lines := `{"key":"item 1","ok":false,"value":null,"error":"no","attempts":1}` + "\n" + `{"key":"item 2","ok":true,"value":70,"error":"","attempts":1}` + "\n"
+	if err := os.WriteFile(o.Journal, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if sum, old := all(1, 2); sum != 72 || old != 1 {
+		t.Errorf("another SDK's: %d, %d of the journal", sum, old)
+	}
 }
 
 // TestMapRetriesWhatBrigFailed: another sandbox for Brig's failures, none for the

@@ -17,19 +17,27 @@ const (
 	reconnectWithin = 12 * time.Second
 	// maxIdleReconnects is how many connections may break without an event.
 	maxIdleReconnects = 10
+	killWithin        = 5 * time.Second
 )
 
-// Stream runs one program and writes what it prints as it comes, as text: bytes that
-// are not UTF-8 become U+FFFD. When the connection is lost, it comes back and goes on
-// where it was; the program waits for it for a while. A writer that blocks holds back
-// the program. When ctx ends, so does the program, after that while.
+// Stream runs one program and writes what it prints as it comes, byte for byte; a
+// character is never cut. When the connection is lost, it comes back and goes on where
+// it was; the program waits for it for a while. A writer that blocks holds back
+// the program. When ctx ends, or a writer fails, the program is killed with all that
+// it started.
 func (sb *Sandbox) Stream(ctx context.Context, req api.ExecRequest, stdout, stderr io.Writer) (api.ExecResponse, error) {
 	req.OnTimeout = "result"
 	resp, err := sb.c.openEvents(ctx, http.MethodPost, sb.path("/exec/stream"), nil, req, nil)
 	if err != nil {
 		return api.ExecResponse{}, err
 	}
-	s := &streaming{sb: sb, at: resp.Header.Get("X-Exec-Id") + ":0", stdout: stdout, stderr: stderr}
+	process := resp.Header.Get("X-Exec-Id")
+	s := &streaming{sb: sb, at: process + ":0", stdout: stdout, stderr: stderr}
+	defer func() {
+		if s.end == nil && process != "" {
+			s.giveUp(ctx, sb.Process(process))
+		}
+	}()
 	for idle := 0; ; idle++ {
 		before := s.at
 		cause := s.read(resp)
@@ -48,6 +56,14 @@ func (sb *Sandbox) Stream(ctx context.Context, req api.ExecRequest, stdout, stde
 			return api.ExecResponse{}, broken(ctx, errors.Join(cause, err))
 		}
 	}
+}
+
+// giveUp kills a program whose end nobody wants to see any more. The server does so
+// by itself, later, where that fails.
+func (s *streaming) giveUp(ctx context.Context, p *Process) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killWithin)
+	defer cancel()
+	_ = p.Signal(ctx, "KILL", true)
 }
 
 // streaming is a program's output under way.
@@ -83,9 +99,9 @@ func (s *streaming) read(resp *http.Response) error {
 func (s *streaming) take(e event) error {
 	switch e.Name {
 	case "stdout":
-		return writeTo(s.stdout, e.Chunk)
+		return writeTo(s.stdout, e)
 	case "stderr":
-		return writeTo(s.stderr, e.Chunk)
+		return writeTo(s.stderr, e)
 	case "exit":
 		var end api.ExecResponse
 		if err := json.Unmarshal(e.Data, &end); err != nil {
@@ -101,11 +117,16 @@ func (s *streaming) take(e event) error {
 	return nil
 }
 
-func writeTo(w io.Writer, text string) error {
+// writeTo writes a piece of output. Beside text that is not all of it come its bytes.
+func writeTo(w io.Writer, e event) error {
 	if w == nil {
 		return nil
 	}
-	_, err := io.WriteString(w, text)
+	b := e.Bytes
+	if b == nil {
+		b = []byte(e.Chunk)
+	}
+	_, err := w.Write(b)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/client"
@@ -93,6 +95,40 @@ func TestStreamOverAShakyLine(t *testing.T) {
 	}
 }
 
+// TestStreamGivenUp: a caller that goes away takes its program along, and does not
+// leave it to the server to notice, later.
+func TestStreamGivenUp(t *testing.T) {
+	c, _ := serve(t)
+	sb := create(t, c)
+	for name, w := range map[string]func(cancel func()) error{
+		"cancelled":  func(cancel func()) error { cancel(); return nil },
+		"bad writer": func(func()) error { return errors.New("the writer is full") },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := sb.Stream(ctx, api.ExecRequest{Cmd: "echo up\nhang"}, writer(func() error { return w(cancel) }), nil)
+		cancel()
+		if err == nil {
+			t.Errorf("%s: it went on", name)
+		}
+	}
+	list, err := sb.Processes(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second) // the server would do so after 15
+	defer cancel()
+	for _, p := range list {
+		if res, err := sb.Process(p.ID).Wait(soon); err != nil || res.Signal != "SIGKILL" {
+			t.Errorf("%+v, %v", res, err)
+		}
+	}
+}
+
+// writer is called for each Write.
+type writer func() error
+
+func (w writer) Write(b []byte) (int, error) { return len(b), w() }
+
 func TestFollowEvents(t *testing.T) {
 	c, _ := serve(t)
 	sb := create(t, c)
@@ -130,5 +166,15 @@ func TestAll(t *testing.T) {
 		if api.CodeOf(err) != api.CodeUnavailable {
 			t.Errorf("no server: %v", err)
 		}
+	}
+}
+
+// TestStreamIsExact: what is no text arrives as it was printed.
+func TestStreamIsExact(t *testing.T) {
+	c, _ := serve(t)
+	var stdout, stderr strings.Builder
+	_, err := create(t, c).Stream(t.Context(), api.ExecRequest{Cmd: "stdout $\"a\\xff\\x00ë\"\nstderr $\"\\xfe\""}, &stdout, &stderr)
+	if err != nil || stdout.String() != "a\xff\x00ë" || stderr.String() != "\xfe" {
+		t.Errorf("stdout %q, stderr %q, %v", stdout.String(), stderr.String(), err)
 	}
 }

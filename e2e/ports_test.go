@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/brigdev/brig/api"
 )
 
 // webApp serves HTTP and WebSockets with nothing but Python's own library.
@@ -159,6 +161,11 @@ func TestPorts(t *testing.T) {
 	w.json("GET", "/v1/sandboxes/"+w.id+"/ports", "", &ports)
 	if len(ports) != 1 || ports[0].Port != 8080 || !ports[0].Listening || ports[0].Source != "detected" {
 		t.Errorf("ports %+v", ports)
+	}
+	var named api.Port
+	w.json("POST", "/v1/sandboxes/"+w.id+"/ports", `{"port":8080,"label":"app"}`, &named)
+	if !named.Listening || named.Label != "app" {
+		t.Errorf("the named port %+v", named)
 	}
 	var preview struct{ URL string }
 	w.json("POST", "/v1/sandboxes/"+w.id+"/preview-token", `{"port":8080}`, &preview)

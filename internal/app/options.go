@@ -24,6 +24,8 @@ type Options struct {
 	// of a service hold; 0: no bound, but see tenantShare.
 	TenantSandboxes int
 	TenantMemory    int64
+	// E2BInternet: see httpapi.Config.
+	E2BInternet bool
 	// Origins are those whose pages may call a service from a browser.
 	Origins []string
 	// NamedState tells that somebody chose StateDir, so that what outlives a server

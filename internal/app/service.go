@@ -74,7 +74,7 @@ func (s *Service) open(a *App, o Options, version string) (err error) {
 		return err
 	}
 	s.API = httpapi.New(httpapi.Config{
-		Sandboxes: s.Sandboxes, Jobs: s.jobs, Builds: s.builds, Keys: s.Keys, Audit: s.Audit, Origins: o.Origins, Templates: a.listTemplates, Version: version, Log: o.Log,
+		Sandboxes: s.Sandboxes, Jobs: s.jobs, Builds: s.builds, Keys: s.Keys, Audit: s.Audit, Origins: o.Origins, E2BInternet: o.E2BInternet, Templates: a.listTemplates, Version: version, Log: o.Log,
 	})
 	return nil
 }

@@ -64,7 +64,7 @@ var arrows = map[string]row{
 	}},
 	"internal/e2b/envd": {ours: []string{"internal/control", "internal/host"}},
 	"internal/e2b":      {ours: []string{"internal/control", "internal/e2b/envd", "internal/host"}},
-	"internal/auth":     {theirs: []string{xsys}},
+	"internal/auth":     {ours: []string{"internal/durable"}, theirs: []string{xsys}},
 	"internal/audit":    {},
 
 	"internal/batch": {
@@ -107,7 +107,7 @@ var arrows = map[string]row{
 	"internal/dockerfile": {},
 	"internal/oci":        {ours: []string{"internal/netpolicy", "internal/rootfs"}, theirs: []string{gcr, "github.com/klauspost/compress/zstd"}},
 	"internal/rootfs":     {ours: []string{"internal/image"}},
-	"internal/snapshot":   {theirs: []string{xsync, xsys}},
+	"internal/snapshot":   {ours: []string{"internal/durable"}, theirs: []string{xsync, xsys}},
 	"internal/image":      {theirs: []string{gvisor + "pkg/erofs", xsys}},
 
 	"internal/interpreter":        {ours: []string{"internal/guest", "internal/host", "internal/interpreter/kernel"}},
@@ -136,6 +136,7 @@ var arrows = map[string]row{
 	"internal/egress":                   {ours: []string{"internal/driver", "internal/netpolicy"}, theirs: []string{gvisor, xnet, xsys, xtime}},
 	"internal/cgroup":                   {},
 	"internal/undo":                     {},
+	"internal/crashtest":                {},
 
 	"internal/archtest":          {},
 	"examples/postprocess/check": {},

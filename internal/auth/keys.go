@@ -11,7 +11,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/durable"
 )
 
 // Key is one key, without its secret.
@@ -78,7 +78,7 @@ func (k *Keys) RevokeOf(owner, name string) error {
 	return k.edit(func(list []Key) ([]Key, error) {
 		n := len(list)
 		list = slices.DeleteFunc(list, func(key Key) bool {
-			named := len(name) >= minNamed && strings.HasPrefix(key.Prefix, name) || key.Hash == hash
+			named := len(name) >= minNamed && strings.HasPrefix(key.Prefix, name) || key.hasHash(hash)
 			return named && (owner == "" || key.Owner == owner)
 		})
 		switch n - len(list) {
@@ -108,7 +108,7 @@ func (k *Keys) Owners() int {
 // Check finds the key with this secret. It compares with all of them, in constant
 // time.
 func (k *Keys) Check(secret string) (Key, bool) {
-	hash := []byte(hashOf(secret))
+	hash := hashOf(secret)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.refresh() != nil { // a file that cannot be read admits nobody
@@ -118,12 +118,17 @@ func (k *Keys) Check(secret string) (Key, bool) {
 	ok := false
 	for _, key := range k.list {
 		expired := !key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt)
-		if subtle.ConstantTimeCompare(hash, []byte(key.Hash)) == 1 && !expired {
+		if key.hasHash(hash) && !expired {
 			found, ok = key, true
 		}
 	}
 	found.Hash = ""
 	return found, ok
+}
+
+// hasHash compares in constant time.
+func (k Key) hasHash(hash string) bool {
+	return subtle.ConstantTimeCompare([]byte(k.Hash), []byte(hash)) == 1
 }
 
 func hashOf(secret string) string {
@@ -193,15 +198,7 @@ func (k *Keys) edit(change func([]Key) ([]Key, error)) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
-		return badFile(err)
-	}
-	tmp := filepath.Join(filepath.Dir(k.path), ".keys.part")
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return badFile(err)
-	}
-	if err := os.Rename(tmp, k.path); err != nil {
+	if err := durable.WriteJSON(k.path, list); err != nil {
 		return badFile(err)
 	}
 	k.stamp = fileStamp{}

@@ -125,14 +125,36 @@ func (r Request) check() error {
 // newSecret makes a secret of at least 128 random bits, and says how much of it may
 // be shown.
 func newSecret(style Style) (secret string, shown int) {
-	prefix, random := "brig_", strings.ToLower(rand.Text())
+	random := strings.ToLower(rand.Text())
 	switch style {
 	case StylePandaStack:
-		prefix, random = "pds_", randomHex(16)
+		random = randomHex(16)
 	case StyleE2B:
-		prefix, random = "e2b_", randomHex(20)
+		random = randomHex(20)
 	}
+	prefix := style.prefix()
 	return prefix + random, len(prefix) + shownSecret
+}
+
+// prefix is what the secrets of a style begin with.
+func (s Style) prefix() string {
+	switch s {
+	case StylePandaStack:
+		return "pds_"
+	case StyleE2B:
+		return "e2b_"
+	}
+	return "brig_"
+}
+
+// LooksLikeKey tells whether a text is written as secrets of any style are.
+func LooksLikeKey(s string) bool {
+	for _, style := range []Style{StyleBrig, StylePandaStack, StyleE2B} {
+		if strings.HasPrefix(s, style.prefix()) {
+			return true
+		}
+	}
+	return false
 }
 
 func randomHex(n int) string {

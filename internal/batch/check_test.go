@@ -15,6 +15,8 @@ func TestCheckResult(t *testing.T) {
 		"\n 17 \n":                  "17",
 		`"line\nbreak <&>"`:         `"line\nbreak <&>"`,
 		`1e999999`:                  `1e999999`,
+		digits(maxNumberBytes):      digits(maxNumberBytes),
+		`"` + digits(5000) + `"`:    `"` + digits(5000) + `"`,
 		`"[[[[ \" [[["`:             `"[[[[ \" [[["`,
 		deep(maxResultDepth):        deep(maxResultDepth),
 	} {
@@ -33,6 +35,7 @@ func TestCheckResult(t *testing.T) {
 		"\xef\xbb\xbf1":            "it is not JSON",
 		deep(maxResultDepth + 1):   "it is nested deeper than 500 levels",
 		deep(100_000):              "it is nested deeper",
+		`[-` + digits(5000) + `]`:  "it has a number of more than 1000 digits",
 		strings.Repeat("[", 1<<20): "it is nested deeper",
 	} {
 		if got, reason := checkResult([]byte(in)); got != nil || !strings.HasPrefix(reason, want) {
@@ -40,6 +43,8 @@ func TestCheckResult(t *testing.T) {
 		}
 	}
 }
+
+func digits(n int) string { return strings.Repeat("7", n) }
 
 func FuzzCheckResult(f *testing.F) {
 	for _, s := range []string{`{"a": "\u00ff\\"}`, "[[[]]]", "NaN", `"\"[`, "]]]]{", "\xff"} {

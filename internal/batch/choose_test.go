@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,48 @@ func TestDryRun(t *testing.T) {
 	if _, err := os.Stat(string(o.Out)); err == nil {
 		t.Error("it made the output directory")
 	}
+	r.run(t, func(o *batch.Options) { o.Limit = 2 })
+	if e, err := batch.DryRun(t.Context(), r.options); err != nil || e.Selected != 3 || e.Done != 2 {
+		t.Errorf("after two: %+v, %v", e, err)
+	}
+	o = r.options
+	o.Template = "nobody"
+	if _, err := batch.DryRun(t.Context(), o); api.CodeOf(err) != api.CodeNotFound {
+		t.Errorf("with a template that is not there: %v", err)
+	}
+}
+
+// TestUselessInputLeavesNothing gives inputs in which nothing can be run. A better
+// one in the same directory then runs, from a stream too.
+func TestUselessInputLeavesNothing(t *testing.T) {
+	for name, change := range map[string]func(*batch.Options){
+		"file":   func(*batch.Options) {},
+		"stream": func(o *batch.Options) { o.Input, o.Stdin = "-", strings.NewReader("bad\n") },
+		"only":   func(o *batch.Options) { o.Only = []string{"nobody"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "bad")
+			o := r.options
+			change(&o)
+			if _, err := batch.Run(t.Context(), o); api.CodeOf(err) != api.CodeInvalid {
+				t.Fatalf("the useless input: %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(string(o.Out), ".brig")); err == nil {
+				t.Error("a batch was begun")
+			}
+			r.write(t, goods(2)...)
+			if s := r.run(t); s.OK != 2 {
+				t.Errorf("the better one: %+v", s)
+			}
+			o.Only = []string{"nobody"}
+			if _, err := batch.Run(t.Context(), o); api.CodeOf(err) != api.CodeInvalid {
+				t.Errorf("a mistake afterwards: %v", err)
+			}
+			if got := r.results(t); len(got) != 2 {
+				t.Errorf("%d results are left", len(got))
+			}
+		})
+	}
 }
 
 func TestStatusAndShow(t *testing.T) {
@@ -175,6 +218,17 @@ func TestStatusAndShow(t *testing.T) {
 	}
 	if rep := show("bad"); rep.Result == nil || rep.NoCode == "" {
 		t.Errorf("bad without the input: %+v", rep)
+	}
+}
+
+// TestShowWhatTheTemplateCannotRun has a record that is rejected for a reason that
+// is not in the input.
+func TestShowWhatTheTemplateCannotRun(t *testing.T) {
+	r := newRig(t, good("fine"), `{"custom_id": "js", "code": "1", "language": "node"}`)
+	r.run(t, func(o *batch.Options) { o.Languages = []string{"python"} })
+	rep, err := batch.Show(t.Context(), r.options.Out, "js")
+	if err != nil || rep.Rejected == nil || rep.Rejected.Line != 2 || rep.Code != "1" {
+		t.Errorf("show: %+v, %v", rep, err)
 	}
 }
 

@@ -43,19 +43,19 @@ func (r *run) dispatch(ctx context.Context) error {
 
 // round hands one round's items to workers and waits for all of them.
 func (r *run) round(ctx, feed context.Context, n round, workers int64) error {
-	jobs := make(chan job)
+	jobs := newWaiting(r.o.Per.shared())
 	var wg sync.WaitGroup
 	for range workers {
-		wg.Go(func() { r.work(ctx, jobs) })
+		wg.Go(func() { r.work(ctx, feed, jobs) })
 	}
 	err := r.feed(feed, n, jobs)
-	close(jobs)
+	jobs.close()
 	wg.Wait()
 	return err
 }
 
-// work is one worker's life.
-func (r *run) work(ctx context.Context, jobs <-chan job) {
+// work is one worker's life. It begins no item once feed has ended.
+func (r *run) work(ctx, feed context.Context, jobs *waiting) {
 	w := worker{run: r}
 	for _, g := range r.o.Artifacts {
 		if glob, err := ParseGlob(g); err == nil { // checked with the options
@@ -63,7 +63,11 @@ func (r *run) work(ctx context.Context, jobs <-chan job) {
 		}
 	}
 	defer w.destroy(ctx)
-	for j := range jobs {
+	for {
+		j, ok := jobs.take(feed, w.trust, w.box == nil)
+		if !ok {
+			return
+		}
 		var mine ours
 		if err := w.item(ctx, j); errors.As(err, &mine) {
 			r.stop(mine.error)
@@ -72,7 +76,7 @@ func (r *run) work(ctx context.Context, jobs <-chan job) {
 }
 
 // feed reads the input again and sends what a round is about.
-func (r *run) feed(ctx context.Context, n round, jobs chan<- job) error {
+func (r *run) feed(ctx context.Context, n round, jobs *waiting) error {
 	index := r.plan.index
 	_, err := each(ctx, r.input, r.o, func(it input.Item, bad *input.Rejected) error {
 		if bad != nil {
@@ -83,12 +87,7 @@ func (r *run) feed(ctx context.Context, n round, jobs chan<- job) error {
 			return nil
 		}
 		index.set(k, queued)
-		select {
-		case jobs <- job{it, k, index[k]&recorded != 0}:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return jobs.put(ctx, job{it, k, index[k]&recorded != 0})
 	})
 	return err
 }

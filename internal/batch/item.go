@@ -49,21 +49,28 @@ func (w *worker) item(ctx context.Context, j job) error {
 		}
 		l.rec.Lost = 0
 		l.rec.Attempts = append(l.rec.Attempts, o.attempt(l.rec.Code))
-		if !w.again(ctx, &l.rec, it.Code, j, o) {
+		again, err := w.again(ctx, &l.rec, it.Code, j, o)
+		if err != nil { // the next run has this attempt again, and all that are left
+			l.rec.Attempts = l.rec.Attempts[:len(l.rec.Attempts)-1]
+			w.tracker.Abandon()
+			return l.withdraw(ctx, err)
+		}
+		if !again {
 			break
 		}
 	}
 	return l.finish(ctx, o)
 }
 
-// again decides whether the item gets another attempt, and with which code.
-func (w *worker) again(ctx context.Context, rec *record, code string, j job, o outcome) bool {
+// again decides whether the item gets another attempt, and with which code. The
+// error is the run's end, before that was decided.
+func (w *worker) again(ctx context.Context, rec *record, code string, j job, o outcome) (bool, error) {
 	v := o.exec.Verdict
-	if v == api.OK || platformFailed(v) || len(rec.Attempts) >= w.o.Attempts || ctx.Err() != nil {
-		return false
+	if v == api.OK || platformFailed(v) || len(rec.Attempts) >= w.o.Attempts {
+		return false, nil
 	}
-	if w.o.Repairer == nil {
-		return true
+	if ctx.Err() != nil || w.o.Repairer == nil {
+		return true, ctx.Err()
 	}
 	stderr := tail(o.stderr, repairStderr)
 	if o.err != nil {
@@ -73,12 +80,15 @@ func (w *worker) again(ctx context.Context, rec *record, code string, j job, o o
 		CustomID: j.item.CustomID, Language: j.item.Language, Code: code, Verdict: v,
 		ExitCode: o.exec.ExitCode, Stderr: stderr, Attempt: len(rec.Attempts), Input: j.item.Input,
 	})
+	if err != nil && ctx.Err() != nil {
+		return false, ctx.Err()
+	}
 	if err != nil {
 		w.o.Log.Warn("an item could not be repaired, so its failure stands", "custom_id", j.item.CustomID, "error", err)
-		return false
+		return false, nil
 	}
 	rec.Code = better
-	return true
+	return true, nil
 }
 
 // quarantined is the result of an item whose runs ended with brig's own death.

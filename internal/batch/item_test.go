@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/batch"
 	"github.com/brigdev/brig/internal/batch/outdir"
+	"github.com/brigdev/brig/internal/batch/progress"
 	"github.com/brigdev/brig/internal/batch/repair"
 	"github.com/brigdev/brig/internal/host"
 )
@@ -82,6 +84,32 @@ func TestChunks(t *testing.T) {
 	s := r.run(t, func(o *batch.Options) { o.Per, o.Concurrency = batch.Granularity{Items: 10}, 1 })
 	if s.OK != 25 || len(w.specs) != 1+3 || w.resets != 22 || !w.specs[1].Reuse {
 		t.Errorf("%d ok in %d sandboxes with %d resets, want 25, 4 and 22", s.OK, len(w.specs), w.resets)
+	}
+}
+
+// TestChunksOfAlternatingTrust has two trust domains by turns. Their items fill
+// chunks all the same, and none shares a sandbox with another domain's.
+func TestChunksOfAlternatingTrust(t *testing.T) {
+	var lines []string
+	for i := range 24 {
+		lines = append(lines, fmt.Sprintf(`{"custom_id": "%d", "trust": "%d", "code": "write /work/result.json 1"}`, i, i%2))
+	}
+	r := newRig(t, lines...)
+	w := r.watch()
+	s := r.run(t, func(o *batch.Options) { o.Per, o.Concurrency = batch.Granularity{Items: 4}, 1 })
+	if s.OK != 24 || len(w.specs) != 1+6 || w.resets != 18 {
+		t.Errorf("%d ok in %d sandboxes with %d resets, want 24, 7 and 18", s.OK, len(w.specs), w.resets)
+	}
+	trust := map[string]int{}
+	for id, res := range r.results(t) {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of, known := trust[res.Sandbox]; known && of != n%2 {
+			t.Errorf("%s ran in another domain's sandbox", id)
+		}
+		trust[res.Sandbox] = n % 2
 	}
 }
 
@@ -181,6 +209,32 @@ func TestAttempts(t *testing.T) {
 	got := r.results(t)
 	if len(got["bad"].Attempts) != 3 || len(got["fine"].Attempts) != 1 {
 		t.Errorf("attempts: bad %+v, fine %+v", got["bad"].Attempts, got["fine"].Attempts)
+	}
+}
+
+// interrupted is a repairer in whose time somebody stops the run.
+type interrupted struct{ stop context.CancelFunc }
+
+func (i interrupted) Repair(ctx context.Context, _ repair.Request) (string, error) {
+	i.stop()
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// TestStopDuringRepair wants no failure to stand that might still be repaired.
+func TestStopDuringRepair(t *testing.T) {
+	r := newRig(t, item("bad", "exit 1"))
+	ctx, stop := context.WithCancel(t.Context())
+	o := r.options
+	o.Repairer, o.Attempts = interrupted{stop}, 2
+	s, err := batch.Run(ctx, o)
+	if err != nil || s.State != progress.Stopped || s.Done != 0 {
+		t.Fatalf("the stopped run: %+v, %v", s, err)
+	}
+	fix := &scripted{codes: []string{"write /work/result.json 1"}}
+	s = r.run(t, func(o *batch.Options) { o.Repairer, o.Attempts = fix, 2 })
+	if got := r.results(t)["bad"]; s.OK != 1 || len(got.Attempts) != 2 {
+		t.Errorf("resumed: %+v, %+v", s, got)
 	}
 }
 

@@ -73,7 +73,8 @@ func TestChild(t *testing.T) {
 func child(t *testing.T, in string, out outdir.Dir, killAfter int) (finished bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v")
-	cmd.Env = append(os.Environ(), "BRIG_TEST_INPUT="+in, "BRIG_TEST_OUTPUT="+string(out))
+	cmd.Env = append(os.Environ(), "BRIG_TEST_INPUT="+in, "BRIG_TEST_OUTPUT="+string(out),
+		"TMPDIR="+t.TempDir()) // one that is killed can't remove its own
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

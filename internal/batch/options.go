@@ -138,8 +138,12 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("--attempts", strconv.Itoa(o.Attempts), "the range is 1 to 100", "--attempts 3")
 	case o.Concurrency < 1 || o.Concurrency > 100_000:
 		return o, invalid("--concurrency", strconv.Itoa(o.Concurrency), "the range is 1 to 100000", "--concurrency auto")
-	case o.Limit < 0 || o.Sample < 0 || o.MaxFailures < 0:
-		return o, invalid("--limit, --sample or --max-failures", "", "it is negative", "a positive number, or leave it out")
+	case o.Limit < 0:
+		return o, invalid("--limit", strconv.FormatInt(o.Limit, 10), "it is negative", "a positive number, or leave it out")
+	case o.Sample < 0:
+		return o, invalid("--sample", strconv.FormatInt(o.Sample, 10), "it is negative", "a positive number, or leave it out")
+	case o.MaxFailures < 0:
+		return o, invalid("--max-failures", strconv.FormatInt(o.MaxFailures, 10), "it is negative", "a positive number, or leave it out")
 	case o.Sample > 10_000_000:
 		return o, invalid("--sample", strconv.FormatInt(o.Sample, 10), "the most is 10000000", "a smaller number, or leave it out")
 	case o.Out == "":

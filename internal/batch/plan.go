@@ -58,6 +58,9 @@ func makePlan(ctx context.Context, path string, o Options, reject func(*input.Re
 	if o.Sample > 0 {
 		p.selected = sample.keepOnly(p.index)
 	}
+	if o.Input == "-" {
+		path = "standard input"
+	}
 	return p, p.check(path)
 }
 

@@ -20,6 +20,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	r.store = journal
+	r.fresh = !r.o.Out.Exists()
 	if r.o.Input == "-" {
 		var resumed bool
 		if r.input, resumed, err = r.o.Out.SpoolInput(r.o.Stdin); err != nil {

@@ -23,6 +23,7 @@ type run struct {
 	results *outdir.Results
 	tracker *progress.Tracker
 
+	fresh    bool         // no batch was begun in the output directory before
 	failures atomic.Int64 // in this run
 	replaced atomic.Bool  // a result took the place of an earlier one
 	stop     context.CancelCauseFunc
@@ -40,8 +41,11 @@ func Run(ctx context.Context, o Options) (progress.Summary, error) {
 		return progress.Summary{}, err
 	}
 	r := &run{o: o, input: o.Input, tracker: progress.NewTracker(nil)}
-	err = r.execute(ctx)
-	summary, err := r.end(ctx, errors.Join(err, r.close()))
+	err = errors.Join(r.execute(ctx), r.close())
+	if r.fresh && r.results == nil && api.CodeOf(err) == api.CodeInvalid {
+		err = errors.Join(err, r.o.Out.Forget()) // a better input must find no trace of this one
+	}
+	summary, err := r.end(ctx, err)
 	if err != nil {
 		return progress.Summary{}, err
 	}

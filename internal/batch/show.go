@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"syscall"
@@ -84,7 +85,22 @@ func Show(ctx context.Context, dir outdir.Dir, customID string) (ItemReport, err
 			return r, err
 		}
 	}
-	return r, nil
+	if r.Result == nil && r.Rejected == nil {
+		err = r.findRejected(dir)
+	}
+	return r, err
+}
+
+// findRejected finds out whether a run rejected a good record, because its
+// template can't run it.
+func (r *ItemReport) findRejected(dir outdir.Dir) error {
+	return dir.EachRejected(func(line []byte) (more bool) {
+		var bad input.Rejected
+		if json.Unmarshal(line, &bad) == nil && bad.CustomID == r.CustomID {
+			r.Rejected = &bad
+		}
+		return r.Rejected == nil
+	})
 }
 
 // errFound ends a search.

@@ -46,10 +46,10 @@ type build struct {
 func (s *Service) take(dir string, r record) (*build, error) {
 	unlock, ok, err := durable.TryLock(filepath.Join(dir, "lock"))
 	if err != nil {
-		return nil, diskError("run the build", err)
+		return nil, durable.DiskError("run the build", err)
 	}
 	if !ok {
-		return nil, api.Errorf(api.CodeConflict, "cannot run the build: because another server does")
+		return nil, api.Errorf(api.CodeConflict, "cannot run the build: because another server does").WithFix("ask that server")
 	}
 	b := &build{s: s, id: r.Build.ID, owner: r.Owner, name: r.Build.Name, dir: dir, unlock: unlock, rec: r, done: make(chan struct{}), changed: make(chan struct{})}
 	b.ctx, b.stop = context.WithCancelCause(s.ctx)
@@ -131,11 +131,11 @@ func (b *build) begin() error {
 	b.rec.Build.Status = api.BuildRunning
 	f, err := os.OpenFile(filepath.Join(b.dir, logName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return diskError("keep the build's log", err)
+		return durable.DiskError("keep the build's log", err)
 	}
 	b.log = f
 	if err := b.write(); err != nil {
-		return diskError("begin the build", err)
+		return durable.DiskError("begin the build", err)
 	}
 	return nil
 }

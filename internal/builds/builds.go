@@ -14,15 +14,11 @@ package builds
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -113,13 +109,13 @@ func Open(cfg Config) (*Service, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "owners"), 0o700); err != nil {
-		return nil, diskError("open the builds", err)
+		return nil, durable.DiskError("open the builds", err)
 	}
 	s := &Service{cfg: cfg, queue: fair.New(cfg.MaxRunning, 1), live: map[string]*build{}, uploads: map[string]int{}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	tenants, err := os.ReadDir(cfg.Dir)
 	if err != nil {
-		return nil, diskError("open the builds", err)
+		return nil, durable.DiskError("open the builds", err)
 	}
 	for _, t := range tenants {
 		s.resume(filepath.Join(cfg.Dir, t.Name()))
@@ -149,7 +145,7 @@ func (s *Service) Working() bool {
 
 // resume takes up a tenant's builds.
 func (s *Service) resume(tenant string) {
-	for _, id := range idsIn(tenant) {
+	for _, id := range durable.IDs(tenant, prefix) {
 		var r record
 		dir := filepath.Join(tenant, id)
 		if err := durable.ReadJSON(filepath.Join(dir, recordName), &r); err != nil || r.Build.Final() {
@@ -189,38 +185,16 @@ const (
 	prefix     = "build-"
 )
 
-func newID() string { return prefix + strings.ToLower(rand.Text()) }
-
-func isID(s string) bool {
-	rest, ok := strings.CutPrefix(s, prefix)
-	return ok && len(rest) == 26 && !strings.ContainsFunc(rest, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
-}
-
-func idsIn(dir string) []string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for _, e := range entries {
-		if isID(e.Name()) {
-			ids = append(ids, e.Name())
-		}
-	}
-	return ids
-}
-
 // tenantDir is where an owner's builds are. Owners' names are not names of files.
 func (s *Service) tenantDir(owner string) string {
-	h := sha256.Sum256([]byte(owner))
-	return filepath.Join(s.cfg.Dir, hex.EncodeToString(h[:16]))
+	return filepath.Join(s.cfg.Dir, durable.FileName(owner))
 }
 
 // find reads owner's build. CodeNotFound.
 func (s *Service) find(owner, id string) (record, string, error) {
 	var r record
 	dir := filepath.Join(s.tenantDir(owner), id)
-	if !isID(id) || durable.ReadJSON(filepath.Join(dir, recordName), &r) != nil || r.Owner != owner {
+	if !durable.IsID(id, prefix) || durable.ReadJSON(filepath.Join(dir, recordName), &r) != nil || r.Owner != owner {
 		return r, "", api.Errorf(api.CodeNotFound, "cannot find build %.80q: because there is none", id).WithFix("list them with GET /v1/templates/builds")
 	}
 	return r, dir, nil
@@ -235,7 +209,7 @@ func (s *Service) Get(owner, id string) (api.Build, error) {
 // List describes owner's builds, the newest first; name "" means of all templates.
 func (s *Service) List(owner, name string) []api.Build {
 	list := []api.Build{}
-	for _, id := range idsIn(s.tenantDir(owner)) {
+	for _, id := range durable.IDs(s.tenantDir(owner), prefix) {
 		if b, err := s.Get(owner, id); err == nil && (name == "" || b.Name == name) {
 			list = append(list, b)
 		}
@@ -262,16 +236,7 @@ func (s *Service) Remove(owner, id string) error {
 		return api.Errorf(api.CodeConflict, "cannot delete the build: because another server runs it").WithFix("ask that server")
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return diskError("delete the build", err)
+		return durable.DiskError("delete the build", err)
 	}
 	return nil
-}
-
-// diskError is for a failure of our own disk.
-func diskError(what string, err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err // the path is of this host
-	}
-	return api.Errorf(api.CodeInternal, "cannot %s: because of %w", what, err).WithFix("see that the server's disk has room and works")
 }

@@ -67,7 +67,7 @@ func (s *Service) claim(ctx context.Context, owner, name string) error {
 		return api.Errorf(api.CodeConflict, "cannot call a template %s: because the name is taken", name).WithFix("choose another name")
 	}
 	if err := durable.WriteJSON(s.ownerPath(name), ownerFile{owner}); err != nil {
-		return diskError("keep whose the template is", err)
+		return durable.DiskError("keep whose the template is", err)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (s *Service) RemoveTemplate(ctx context.Context, owner, name string) error 
 	s.names.Lock()
 	defer s.names.Unlock()
 	if err := os.Remove(s.ownerPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return diskError("forget whose the template was", err)
+		return durable.DiskError("forget whose the template was", err)
 	}
 	return nil
 }

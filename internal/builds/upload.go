@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/durable"
 )
 
 // Upload receives what a build needs. It ends with Start or Discard.
@@ -34,7 +35,7 @@ func (s *Service) NewUpload(owner string) (*Upload, error) {
 	if err := s.beginUpload(owner); err != nil {
 		return nil, err
 	}
-	id := newID()
+	id := durable.NewID(prefix)
 	dir := filepath.Join(s.tenantDir(owner), id)
 	err := os.MkdirAll(filepath.Join(dir, "context"), 0o700)
 	var root *os.Root
@@ -47,7 +48,7 @@ func (s *Service) NewUpload(owner string) (*Upload, error) {
 	u := &Upload{s: s, owner: owner, id: id, dir: dir, root: root}
 	if err != nil {
 		u.Discard()
-		return nil, diskError("receive the build", err)
+		return nil, durable.DiskError("receive the build", err)
 	}
 	return u, nil
 }
@@ -167,7 +168,7 @@ func (u *Upload) Start(ctx context.Context, req api.BuildRequest) (api.Build, er
 		u.image = false
 	}
 	if err := u.setModes(); err != nil {
-		return api.Build{}, diskError("begin the build", err)
+		return api.Build{}, durable.DiskError("begin the build", err)
 	}
 	size := req.SizeMB
 	if size <= 0 {
@@ -182,7 +183,7 @@ func (u *Upload) Start(ctx context.Context, req api.BuildRequest) (api.Build, er
 	}
 	if err := b.write(); err != nil {
 		u.s.drop(b)
-		return api.Build{}, diskError("begin the build", err)
+		return api.Build{}, durable.DiskError("begin the build", err)
 	}
 	u.end() // it is the build's now
 	u.s.start(b)
@@ -233,7 +234,7 @@ func (u *Upload) check(req api.BuildRequest) error {
 	}
 	f, err := u.root.Open("rootfs")
 	if err != nil {
-		return diskError("read the root filesystem", err)
+		return durable.DiskError("read the root filesystem", err)
 	}
 	defer f.Close()
 	// Disk images of other servers are ext4; the magic is at 1080.

@@ -55,13 +55,15 @@ func (o *batchRunOptions) AddFlags(c *cobra.Command) {
 	f.Int64Var(&o.sample, "sample", 0, "run only `N` items, chosen by --seed")
 	f.Uint64Var(&o.seed, "seed", 0, "what --sample chooses by: the same seed, the same items")
 	f.Int64Var(&o.maxFailures, "max-failures", 0, "stop after `N` failed items (exit code 4)")
-	f.BoolVar(&o.dryRun, "dry-run", false, "only check and count the input and estimate memory and time")
+	f.BoolVar(&o.dryRun, "dry-run", false, "only check input, template and host, count the items and estimate memory and time")
 	formats := make([]string, 0, len(input.Formats()))
 	for _, format := range input.Formats() {
 		formats = append(formats, string(format))
 	}
-	mustComplete(c, "format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	mustComplete(c, "result", cobra.FixedCompletions([]string{"required", "optional", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	completeWith(c, "format", formats...)
+	completeWith(c, "result", string(batch.ResultRequired), string(batch.ResultOptional), string(batch.ResultNone))
+	completeWith(c, "per", "item", "chunk:20", "batch")
+	completeWith(c, "concurrency", "auto")
 }
 
 // batch reads the flags.
@@ -72,9 +74,6 @@ func (o batchRunOptions) batch(env *Env) (batch.Options, error) {
 		Attempts: o.attempts, Result: batch.ResultMode(o.result), Artifacts: o.artifacts,
 		RetryFailed: o.retryFailed, Limit: o.limit, Sample: o.sample, Seed: o.seed, MaxFailures: o.maxFailures,
 		UI: batchUI(env), Log: env.Log(),
-	}
-	if o.dryRun {
-		b.Out = "." // never written to
 	}
 	var err error
 	if b.Format, err = input.ParseFormat(o.format); err != nil {

@@ -37,7 +37,7 @@ Inside, /work/input.json has the item's input, /work/run.<ext> is its code, and
 the result is what the program leaves as JSON in /work/result.json.
 
 The same command again resumes: what has a result is not run again. An item
-that was running when brig was killed runs again; one that is lost so three
+that was running when brig was killed runs again; one that is lost so five
 times is given up with the verdict infra. With --json, events go to stdout.
 SIGUSR1 makes a run say how far it is. Ctrl-C stops it, resumably.
 
@@ -72,15 +72,15 @@ func runBatchRun(ctx context.Context, env *Env, o batchRunOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return runBatchDryRun(ctx, env, opts)
-	}
 	if c, err := chosen(env); err != nil || c != nil {
-		if err == nil {
-			defer c.Close()
-			err = runBatchRemote(ctx, env, c, o, opts)
+		if err != nil {
+			return err
 		}
-		return err
+		defer c.Close()
+		if o.dryRun { // what the server can run is for it to say
+			return runBatchDryRun(ctx, env, opts)
+		}
+		return runBatchRemote(ctx, env, c, o, opts)
 	}
 	appOpts, err := env.AppOptions()
 	if err != nil {
@@ -100,6 +100,9 @@ func runBatchRun(ctx context.Context, env *Env, o batchRunOptions) (err error) {
 		return err
 	}
 	opts.Host = brig.Host
+	if o.dryRun {
+		return runBatchDryRun(ctx, env, opts)
+	}
 	opts.OpenJournal = func(ctx context.Context, dir string) (store.Store, error) {
 		return app.OpenJournal(ctx, dir, env.Log())
 	}
@@ -144,11 +147,11 @@ func runBatchDryRun(ctx context.Context, env *Env, o batch.Options) error {
 
 func printEstimate(w io.Writer, e batch.Estimate) error {
 	_, err := fmt.Fprintf(w, `input      %s (%s)
-items      %d, of which %d would run
+items      %d, of which %d would run and %d have a result
 rejected   %d
 sandboxes  %d at a time, up to %s together
 time       %s if programs took none, %s if each ran into its timeout
-`, e.Input, e.Format, e.Items, e.Selected, e.Rejected, e.Concurrency, api.FormatBytes(e.MemoryBytes), seconds(e.LeastSeconds), seconds(e.MostSeconds))
+`, e.Input, e.Format, e.Items, e.Selected, e.Done, e.Rejected, e.Concurrency, api.FormatBytes(e.MemoryBytes), seconds(e.LeastSeconds), seconds(e.MostSeconds))
 	return err
 }
 

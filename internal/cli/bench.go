@@ -55,6 +55,7 @@ run on the machine meanwhile.`,
 		RunE: func(c *cobra.Command, _ []string) error { return runBench(c.Context(), env, o) },
 	}
 	o.AddFlags(c.Flags())
+	completeWith(c, "vs", bench.Peers()...)
 	c.AddCommand(newBenchSessionsCommand(env), newBenchAPICommand(env))
 	return c
 }
@@ -107,6 +108,9 @@ func benchLatency(ctx context.Context, env *Env, o benchOptions) ([]bench.Row, e
 		return nil, err
 	}
 	defer plain.Close()
+	if _, err := plain.Templates.Resolve(ctx, o.Template); err != nil {
+		return nil, err
+	}
 	cpu := bench.CPUOf(plain.Drivers)
 	spec := api.SandboxSpec{Template: o.Template, Isolation: api.IsolationAuto, Limits: api.DefaultLimits()}
 	warm := spec

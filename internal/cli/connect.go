@@ -27,8 +27,8 @@ const (
 // connect gives a client of the server that the user chose with BRIG_API, else of
 // the local one, which it starts if it does not run.
 func connect(ctx context.Context, env *Env) (*client.Client, error) {
-	if address := env.Getenv("BRIG_API"); address != "" {
-		return client.New(address, env.Getenv("BRIG_API_KEY"))
+	if c, err := chosen(env); c != nil || err != nil {
+		return c, err
 	}
 	opts, err := env.AppOptions()
 	if err != nil {

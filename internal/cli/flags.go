@@ -13,7 +13,13 @@ import (
 // byteSize is a flag that reads "512MiB".
 type byteSize int64
 
-func (b *byteSize) String() string { return api.FormatBytes(int64(*b)) }
+// String is "" for none, so that a help text says nothing of such a default.
+func (b *byteSize) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return api.FormatBytes(int64(*b))
+}
 
 // Type is the placeholder in help texts.
 func (b *byteSize) Type() string { return "SIZE" }
@@ -72,7 +78,12 @@ func (i *isolationFlags) AddFlags(c *cobra.Command) {
 	for _, r := range api.Rungs() {
 		names = append(names, string(r))
 	}
-	mustComplete(c, "isolation", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	completeWith(c, "isolation", names...)
+}
+
+// completeWith lets a flag be completed with one of values.
+func completeWith(c *cobra.Command, flag string, values ...string) {
+	mustComplete(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // mustComplete registers a completion; a wrong flag name is a bug that every

@@ -57,7 +57,7 @@ func runFork(ctx context.Context, env *Env, id string, req api.ForkRequest) erro
 	}
 	if err == nil && len(res.Errors) > 0 {
 		return api.Errorf(api.CodeUnavailable, "cannot make %d of %d copies: because %s", len(res.Errors), req.Count, res.Errors[0].Err).
-			WithFix("remove sandboxes that are not needed, and fork again")
+			WithFix("remove or hibernate sandboxes that are not needed, or fork one that has less memory; the copies that are listed work")
 	}
 	return err
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
-	"github.com/brigdev/brig/client"
 	"github.com/brigdev/brig/internal/app"
 	"github.com/brigdev/brig/internal/auth"
 )
@@ -24,12 +23,12 @@ type keyring struct {
 }
 
 func openKeyring(env *Env) (keyring, error) {
-	if address := env.Getenv("BRIG_API"); address != "" {
-		c, err := client.New(address, env.Getenv("BRIG_API_KEY"))
-		if err != nil {
-			return keyring{}, err
-		}
-		return keyring{Create: c.Keys().Create, List: c.Keys().List, Revoke: c.Keys().Revoke}, nil
+	c, err := chosen(env)
+	if err != nil {
+		return keyring{}, err
+	}
+	if c != nil {
+		return keyring{Create: c.Keys.Create, List: c.Keys.List, Revoke: c.Keys.Revoke}, nil
 	}
 	opts, err := env.AppOptions()
 	if err != nil {

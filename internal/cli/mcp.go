@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/mcp"
 )
 
@@ -38,7 +39,12 @@ func runMCP(ctx context.Context, env *Env) error {
 	if env.Verbose {
 		log = slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	return mcp.New(readVersion().Version, log).Run(ctx, c, io.NopCloser(env.Stdin), unclosed{env.Stdout})
+	err = mcp.New(readVersion().Version, log).Run(ctx, c, io.NopCloser(env.Stdin), unclosed{env.Stdout})
+	if err != nil && ctx.Err() == nil {
+		return api.Errorf(api.CodeInvalid, "cannot go on with MCP on stdin and stdout: because %v", err).
+			WithFix("have a program start it that speaks the Model Context Protocol: see docs/mcp.md")
+	}
+	return err
 }
 
 // unclosed is a stream that is not the command's to close.

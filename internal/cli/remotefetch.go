@@ -104,7 +104,7 @@ func (r *remoteRun) fetchArtifacts(ctx context.Context) error {
 		if err := dec.Decode(&res); err == io.EOF {
 			return nil
 		} else if err != nil {
-			return api.Errorf(api.CodeInternal, "cannot read the results: because %w", err)
+			return api.Errorf(api.CodeInternal, "cannot read the results: because %w", err).WithFix("run the same command again: they are fetched anew")
 		}
 		if len(res.Artifacts) == 0 {
 			continue

@@ -37,7 +37,7 @@ type remoteMaker struct{ c *client.Client }
 // copied, too.
 const remoteGrace = 30 * time.Minute
 
-// Create makes the sandbox of a job, and chooses its template.
+// create makes the sandbox of a job, and chooses its template.
 func (m remoteMaker) create(ctx context.Context, j *runJob) (host.Sandbox, error) {
 	if j.exec.CPUTime != 0 {
 		return nil, notRemote("--cpu-time")
@@ -99,7 +99,8 @@ func (b *remoteBox) Get(ctx context.Context, name string, max int64, w io.Writer
 	}
 	info := infoOf(e)
 	if info.Kind != api.FileRegular || info.Size > max {
-		return info, api.Errorf(api.CodeInvalid, "cannot read %.200q: because it is no regular file of at most %s", name, api.FormatBytes(max))
+		return info, api.Errorf(api.CodeInvalid, "cannot read %.200q: because it is no regular file of at most %s", name, api.FormatBytes(max)).
+			WithFix("name a smaller file, or archive a directory first")
 	}
 	body, err := b.sb.Files.Open(ctx, name, 0, -1)
 	if err != nil {
@@ -159,9 +160,9 @@ func interpreterOf(language string) string {
 	return language
 }
 
-// Reset implements host.Sandbox.
+// Reset implements host.Sandbox. 'brig run' never asks for it.
 func (b *remoteBox) Reset(context.Context) error {
-	return api.Errorf(api.CodeUnsupported, "cannot reset a server's sandbox")
+	return api.Errorf(api.CodeUnsupported, "cannot reset the sandbox: because it is a server's, which resets none").WithFix("make a new one")
 }
 
 // Destroy implements host.Sandbox.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/batch/input"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -42,7 +43,8 @@ func (o *runOptions) AddFlags(c *cobra.Command) {
 	f.StringVar(&o.code, "code", "", "`FILE` that becomes /work/run.<ext> and is run; - is stdin")
 	f.StringVar(&o.language, "language", "", "`LANGUAGE` of --code: python, sh, bash, node, … (default by extension, else python)")
 	f.StringArrayVar(&o.copyIn, "copy-in", nil, "copy a host file or directory inside first, `SRC:DST` (repeatable)")
-	f.StringArrayVar(&o.copyOut, "copy-out", nil, "copy a file or directory inside to the host afterwards, `SRC:DST` (repeatable)")
+	f.StringArrayVar(&o.copyOut, "copy-out", nil, "copy a file or directory inside to the host afterwards, `SRC:DST`; into DST if that is a directory (repeatable)")
+	completeWith(c, "language", input.Languages()...)
 }
 
 func newRunCommand(env *Env) *cobra.Command {

@@ -22,6 +22,7 @@ type sandboxExecOptions struct {
 	cwd         string
 	env         []string
 	root        bool
+	user        string
 	terminal    bool
 	interactive bool
 	argv        []string
@@ -34,6 +35,7 @@ func (o *sandboxExecOptions) AddFlags(c *cobra.Command) {
 	f.StringVar(&o.cwd, "cwd", "", "working `DIRECTORY` inside (default /work)")
 	f.StringArrayVar(&o.env, "env", nil, "variable `NAME=VALUE` for the program (repeatable)")
 	f.BoolVar(&o.root, "root", false, "run as root inside; its boundary is the same")
+	f.StringVar(&o.user, "user", "", "run as `USER` inside: a name or a uid, a group may follow (uid:gid)")
 	f.BoolVarP(&o.terminal, "tty", "t", false, "give the program a terminal")
 	f.BoolVarP(&o.interactive, "interactive", "i", true, "pass stdin on")
 }
@@ -80,6 +82,7 @@ func newSandboxShellCommand(env *Env) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.root, "root", false, "as root inside; its boundary is the same")
+	c.Flags().StringVar(&o.user, "user", "", "as `USER` inside: a name or a uid, a group may follow (uid:gid)")
 	return c
 }
 
@@ -91,7 +94,7 @@ func runSandboxExec(ctx context.Context, env *Env, id string, o sandboxExecOptio
 	if o.timeout < 0 {
 		return api.Errorf(api.CodeInvalid, "cannot use --timeout %s: because it is negative", o.timeout).WithFix("use --timeout 60s")
 	}
-	req := api.ExecRequest{Argv: o.argv, Cwd: o.cwd, Env: vars, Root: o.root, TimeoutSeconds: o.timeout.Seconds()}
+	req := api.ExecRequest{Argv: o.argv, Cwd: o.cwd, Env: vars, Root: o.root, User: o.user, TimeoutSeconds: o.timeout.Seconds()}
 	sb, err := sandboxOf(ctx, env, id)
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func runSandboxForward(ctx context.Context, env *Env, id, ports string) error {
 			return nil
 		}
 		if err != nil {
-			return api.Errorf(api.CodeUnavailable, "cannot take a connection: because %w", err)
+			return api.Errorf(api.CodeUnavailable, "cannot take a connection: because %w", err).WithFix("run the command again")
 		}
 		conns.Go(func() {
 			if err := forward(ctx, sb, port, c); err != nil && ctx.Err() == nil {

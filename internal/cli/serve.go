@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type serveOptions struct {
 	tenantSandboxes         int
 	tenantMemory            byteSize
 	origins                 []string
+	e2bInternet             bool
 }
 
 // AddFlags declares the flags of serve.
@@ -54,6 +56,7 @@ func (o *serveOptions) AddFlags(c *cobra.Command) {
 	f.IntVar(&o.tenantSandboxes, "tenant-sandboxes", 0, "how many sandboxes of one owner may run, a `COUNT` (0 = no bound)")
 	f.Var(&o.tenantMemory, "tenant-memory", "memory that the sandboxes of one owner may hold (default: all of it, or three quarters when there are keys of several owners)")
 	f.Lookup("tenant-memory").DefValue = ""
+	f.BoolVar(&o.e2bInternet, "e2b-internet", false, "open the public internet to sandboxes that E2B's clients make, unless they say otherwise, as E2B does")
 	f.StringSliceVar(&o.origins, "allow-origin", nil, "let pages of these call from a browser, with a key: `ORIGIN,…`, or *")
 	f.IntVar(&o.pool, "pool", 1, "sandboxes of the kind that was asked for last to keep ready, a `COUNT`, for as long as they are asked for; each holds its memory (0 = none)")
 	f.StringVar(&o.data, "data", "", "`DIR` instead of $BRIG_DATA")
@@ -86,29 +89,38 @@ set.`,
 	return c
 }
 
-func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
+// appOptions are what the server's App is made with.
+func (o serveOptions) appOptions(env *Env) (app.Options, error) {
 	opts, err := env.AppOptions()
 	if err != nil {
-		return err
+		return opts, err
 	}
 	if o.data != "" {
 		if opts.DataDir, err = filepath.Abs(o.data); err != nil {
-			return err
+			return opts, err
 		}
+	}
+	if o.tenantSandboxes < 0 {
+		return opts, api.Errorf(api.CodeInvalid, "cannot bound owners to %d sandboxes: because it is negative", o.tenantSandboxes).WithFix("use 0 for no bound")
+	}
+	if o.pool < 0 {
+		return opts, api.Errorf(api.CodeInvalid, "cannot keep %d sandboxes ready: because it is negative", o.pool).WithFix("use 0 for none")
+	}
+	opts.Origins, opts.PoolSize, opts.E2BInternet = o.origins, o.pool, o.e2bInternet
+	opts.TenantSandboxes, opts.TenantMemory = o.tenantSandboxes, int64(o.tenantMemory)
+	opts.Unsafe = o.unsafe
+	opts.Log = serverLog(env)
+	return opts, nil
+}
+
+func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
+	opts, err := o.appOptions(env)
+	if err != nil {
+		return err
 	}
 	if o.stop {
 		return stopServer(ctx, opts.StateDir)
 	}
-	if o.tenantSandboxes < 0 {
-		return api.Errorf(api.CodeInvalid, "cannot bound owners to %d sandboxes: because it is negative", o.tenantSandboxes).WithFix("use 0 for no bound")
-	}
-	if o.pool < 0 {
-		return api.Errorf(api.CodeInvalid, "cannot keep %d sandboxes ready: because it is negative", o.pool).WithFix("use 0 for none")
-	}
-	opts.Origins, opts.PoolSize = o.origins, o.pool
-	opts.TenantSandboxes, opts.TenantMemory = o.tenantSandboxes, int64(o.tenantMemory)
-	opts.Unsafe = o.unsafe
-	opts.Log = serverLog(env)
 	if err := os.MkdirAll(opts.StateDir, 0o700); err != nil {
 		return cannotServe(err)
 	}
@@ -144,8 +156,10 @@ func runServe(ctx context.Context, env *Env, o serveOptions) (err error) {
 	if o.local {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		defer watch.Wait()
 		defer stop()
-		go endWhenLonely(ctx, service, stop)
+		watch.Go(func() { endWhenLonely(ctx, service, stop) })
 	}
 	return service.API.Serve(ctx, listeners, drainTime)
 }

@@ -31,7 +31,7 @@ type templateBuildOptions struct {
 func (o *templateBuildOptions) AddFlags(c *cobra.Command) {
 	f := c.Flags()
 	b := &o.build
-	f.StringVar(&b.From, "from", "", "another template, an OCI layout or archive, docker://IMAGE:TAG, a tar file (plain or gzip, - is stdin) or a `DIRECTORY` (default: the recipe NAME)")
+	f.StringVar(&b.From, "from", "", "what it is made `FROM`: another template, an OCI layout or archive, docker://IMAGE:TAG, a tar file (plain or gzip, - is stdin) or a directory (default: the recipe NAME)")
 	f.StringVarP(&b.File, "file", "f", "", "build from this `DOCKERFILE` (- is stdin)")
 	f.StringVar(&b.Context, "context", "", "`DIRECTORY` that COPY copies from (default: the Dockerfile's)")
 	f.StringArrayVar(&o.buildArgs, "build-arg", nil, "value of an ARG of the Dockerfile, `NAME=VALUE`")

@@ -242,13 +242,13 @@ func (sb *Sandbox) RunCode(ctx context.Context, req api.CodeRequest, on func(api
 	defer done()
 	x, err := sb.context(ctx, box, req.Context, languageOf(req.Language), req.Cwd)
 	if err != nil {
-		return api.CodeExecution{}, sb.explain(err)
+		return api.CodeExecution{}, sb.explain(box, err)
 	}
 	note := audit.From(ctx)
 	note.Code(sb.owner, sb.id, req.Code)
 	res, err := x.kernel.Run(ctx, Cell{Code: req.Code, Env: req.Env, Timeout: timeout}, on)
 	if err != nil {
-		return res, sb.explain(err)
+		return res, sb.explain(box, err)
 	}
 	verdict := "ok"
 	switch {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func ttlOf(s float64, persistent bool) (time.Duration, error) {
 }
 
 func badTime(what string, s float64) error {
-	return api.Errorf(api.CodeInvalid, "cannot use a %s of %g seconds: because the range is 0.001 to %g", what, s, maxTTL.Seconds()).
+	return api.Errorf(api.CodeInvalid, "cannot use a %s of %s seconds: because the range is 0.001 to %g", what, strconv.FormatFloat(s, 'f', -1, 64), maxTTL.Seconds()).
 		WithFix("use 3600")
 }
 
@@ -191,6 +192,9 @@ func (s *Service) keep(ctx context.Context, sb *Sandbox, box host.Session, from 
 		s.journal.forget(sb.id)
 		return api.Errorf(api.CodeUnavailable, "cannot make a sandbox: because the server is ending").WithFix("try again in a moment")
 	}
+	if from != nil {
+		sb.inherit(box, from.Programs)
+	}
 	sb.run(box)
 	return nil
 }
@@ -246,7 +250,7 @@ func (s *Service) makeFirst(ctx, waiting context.Context, spec api.SandboxSpec, 
 // errFull is for who waited in vain: nothing that holds room ends by itself soon.
 func errFull(waited time.Duration) error {
 	return api.Errorf(api.CodeExhausted, "cannot make a sandbox: because this host had no room for it within %s", waited).
-		WithFix("remove sandboxes that are not needed, or ask for less memory")
+		WithFix("remove or hibernate sandboxes that are not needed, make fewer at a time, or give each less memory with --memory; 'brig doctor' says what the host has")
 }
 
 // templatesFor lists what a name may mean, best first. ubuntu-24.04 is what

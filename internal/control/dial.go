@@ -18,7 +18,7 @@ func (sb *Sandbox) Dial(ctx context.Context, port int) (net.Conn, error) {
 	conn, err := box.Dial(ctx, port)
 	if err != nil {
 		done()
-		return nil, sb.explain(err)
+		return nil, sb.explain(box, err)
 	}
 	return &usedConn{Conn: conn, done: sync.OnceFunc(done)}, nil
 }

@@ -130,17 +130,21 @@ func (sb *Sandbox) Logs(ctx context.Context, follow bool, give func(Chunk) error
 			}
 		}
 	}
-	return sb.log.follow(ctx, 0, follow && sb.record().living(), give)
+	return sb.log.follow(ctx, 0, follow && sb.record().living(), false, give)
 }
 
 // saveLog keeps the log beyond this server, and ends it for who follows it.
 func (sb *Sandbox) saveLog() {
 	sb.log.finish()
-	got := sb.log.read(0)
-	if len(got.chunks) == 0 {
+	var kept []Chunk
+	_ = sb.log.follow(sb.svc.ctx, 0, false, false, func(c Chunk) error { // which does not wait, nor fail
+		kept = append(kept, c)
+		return nil
+	})
+	if len(kept) == 0 {
 		return
 	}
-	if err := replaceFile(sb.logFile(), jsonLines(got.chunks)); err != nil {
+	if err := replaceFile(sb.logFile(), jsonLines(kept)); err != nil {
 		sb.svc.log.Warn("cannot keep the log of a sandbox", "id", sb.id, "error", err)
 	}
 }

@@ -21,8 +21,6 @@ const (
 	maxExecTime     = 24 * time.Hour
 	maxExecOutput   = 16 << 20 // of a call that holds the output until the end
 	noOutputLimit   = 1 << 60
-	// ordinaryUser is whom programs run as: uid 1000, whatever the template calls it.
-	ordinaryUser = "user"
 )
 
 // Exec runs one program to its end and gives its output. When ctx ends, it is
@@ -62,7 +60,8 @@ type Running struct {
 	proc host.Process
 	req  api.ExecRequest
 	done func()
-	gone <-chan struct{} // closed when the sandbox is no more
+	box  host.Session    // that it runs in
+	gone <-chan struct{} // closed when the box is no more
 	note *audit.Note
 }
 
@@ -76,14 +75,18 @@ func (sb *Sandbox) Start(ctx context.Context, req api.ExecRequest, stdio host.St
 	if err != nil {
 		return nil, err
 	}
+	if err := sb.runAs(ctx, box, &spec, req.User); err != nil {
+		done()
+		return nil, sb.explain(box, err)
+	}
 	note := audit.From(ctx)
 	note.Program(sb.owner, sb.id, spec.Argv)
 	proc, err := box.Start(ctx, spec, sb.logged(req, stdio))
 	if err != nil {
 		done()
-		return nil, sb.explain(err)
+		return nil, sb.explain(box, err)
 	}
-	return &Running{sb: sb, proc: proc, req: req, done: done, gone: box.Done(), note: note}, nil
+	return &Running{sb: sb, proc: proc, req: req, done: done, box: box, gone: box.Done(), note: note}, nil
 }
 
 // logged has the sandbox's log hear what a program prints; a terminal's bytes are no
@@ -113,20 +116,27 @@ func (r *Running) Wait() (api.ExecResponse, error) {
 	defer r.done()
 	res, err := r.proc.Wait()
 	if err != nil {
-		err = r.sb.explain(err)
+		err = r.sb.explain(r.box, err)
 		r.sb.event("exec", "command", commandOf(r.req), "error", err.Error())
 		return api.ExecResponse{}, err
 	}
 	resp := responseOf(res)
+	if resp.Verdict == api.Cancelled && r.sb.leftBehind(r.box) {
+		resp.Evidence.Reason = "its sandbox was hibernated"
+	}
 	r.note.Outcome(string(res.Verdict))
 	r.sb.event("exec", "command", commandOf(r.req), "verdict", string(res.Verdict))
 	return resp, nil
 }
 
 // explain turns the host's word for a box that is gone into ours, which says why.
-func (sb *Sandbox) explain(err error) error {
+func (sb *Sandbox) explain(box host.Session, err error) error {
 	if api.CodeOf(err) != api.CodeConflict {
 		return err
+	}
+	if sb.leftBehind(box) {
+		return api.Errorf(api.CodeConflict, "cannot go on in sandbox %s: because it was hibernated meanwhile", sb.id).
+			WithFix("ask again, which wakes it; background processes and interpreter sessions sleep with it")
 	}
 	sb.mu.Lock()
 	defer sb.mu.Unlock()
@@ -134,6 +144,13 @@ func (sb *Sandbox) explain(err error) error {
 		return sb.errEnded()
 	}
 	return err
+}
+
+// leftBehind tells that the sandbox has gone to sleep since it had box.
+func (sb *Sandbox) leftBehind(box host.Session) bool {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return sb.rec.living() && !sb.leaving && sb.rec.Box != box.Info().ID
 }
 
 func responseOf(r api.ExecResult) api.ExecResponse {
@@ -160,17 +177,19 @@ func specOf(req api.ExecRequest) (api.ExecSpec, error) {
 				WithFix("use 60")
 		}
 	}
-	root := req.Root || req.User == "root"
-	if req.User != "" && req.User != "root" && req.User != ordinaryUser {
-		return api.ExecSpec{}, api.Errorf(api.CodeInvalid, "cannot run as %.40q: because programs run as %q or as root", req.User, ordinaryUser).
-			WithFix("leave user out, or switch inside as root, with su")
+	if req.Root && req.User != "" && req.User != "root" {
+		return api.ExecSpec{}, api.Errorf(api.CodeInvalid, "cannot run as root and as %.80q: because it is one or the other", req.User).WithFix("leave root out")
+	}
+	if req.OnTimeout != "" && req.OnTimeout != "result" {
+		return api.ExecSpec{}, api.Errorf(api.CodeInvalid, "cannot do %.40q at a timeout: because there is no such thing to do", req.OnTimeout).
+			WithFix(`leave on_timeout out, or use "result"`)
 	}
 	output := req.OutputBytes
 	if output == 0 {
 		output = noOutputLimit
 	}
 	return api.ExecSpec{
-		Argv: argv, Env: req.Env, Cwd: req.Cwd, Timeout: timeout, OutputBytes: output, Root: root, Terminal: req.Terminal,
+		Argv: argv, Env: req.Env, Cwd: req.Cwd, Timeout: timeout, OutputBytes: output, Root: req.Root || req.User == "root", Terminal: req.Terminal,
 	}, nil
 }
 
@@ -220,5 +239,5 @@ func (sb *Sandbox) With(ctx context.Context, do func(host.Session) error) error 
 		return err
 	}
 	defer done()
-	return sb.explain(do(box))
+	return sb.explain(box, do(box))
 }

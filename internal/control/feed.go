@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/brigdev/brig/api"
 )
@@ -19,7 +20,7 @@ type feed struct {
 	once  sync.Once
 	rest  []byte
 	turn  chan struct{} // one writer at a time
-	eof   bool
+	eof   atomic.Bool   // the writers have closed it
 }
 
 func newFeed() *feed {
@@ -29,12 +30,9 @@ func newFeed() *feed {
 // stop says that the program has ended.
 func (f *feed) stop() { f.once.Do(func() { close(f.ended) }) }
 
-// closed tells whether the writers have closed it, of one that was stopped.
-func (f *feed) closed() bool {
-	f.turn <- struct{}{}
-	defer func() { <-f.turn }()
-	return f.eof
-}
+// closed tells whether the writers have closed it. It does not wait for one that
+// is at work: its caller may pause for as long as it likes.
+func (f *feed) closed() bool { return f.eof.Load() }
 
 // Read gives the program what was queued.
 func (f *feed) Read(p []byte) (int, error) {
@@ -67,13 +65,18 @@ func (f *feed) copyFrom(ctx context.Context, r io.Reader, eof bool) error {
 		return api.Errorf(api.CodeCancelled, "cannot write: because the caller went away")
 	}
 	defer func() { <-f.turn }()
-	if f.eof {
+	if f.eof.Load() {
 		return api.Errorf(api.CodeConflict, "cannot write: because the stdin was closed").WithFix("start another process")
 	}
 	for {
 		buf := make([]byte, 32<<10)
 		n, err := r.Read(buf)
 		if n > 0 {
+			select {
+			case <-f.ended: // even where the queue has room
+				return ended()
+			default:
+			}
 			select {
 			case f.queue <- buf[:n]:
 			case <-f.ended:
@@ -90,7 +93,7 @@ func (f *feed) copyFrom(ctx context.Context, r io.Reader, eof bool) error {
 		}
 	}
 	if eof {
-		f.eof = true
+		f.eof.Store(true)
 		close(f.queue)
 	}
 	return nil

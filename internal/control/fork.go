@@ -154,7 +154,7 @@ func (s *Service) Promote(ctx context.Context, owner, id, tree string, keepSibli
 		return api.PromoteResult{}, err
 	}
 	if r.ForkTreeID == "" || (tree != "" && tree != r.ForkTreeID) {
-		return api.PromoteResult{}, api.Errorf(api.CodeConflict, "cannot promote sandbox %s: because it is not a child of that fork", r.ID).
+		return api.PromoteResult{}, api.Errorf(api.CodeConflict, "cannot promote sandbox %s: because it is no child of that fork, or of any", r.ID).
 			WithFix("promote one of the children that 'brig fork' printed")
 	}
 	result := api.PromoteResult{Winner: r.ID, TreeID: r.ForkTreeID, Deleted: []string{}}

@@ -91,7 +91,7 @@ func (sb *Sandbox) attach(p *process, box host.Session) error {
 	sb.mu.Lock()
 	sb.users++
 	sb.mu.Unlock()
-	p.proc = &Running{sb: sb, proc: proc, req: p.req, done: sb.doneUsing, gone: box.Done()}
+	p.proc = &Running{sb: sb, proc: proc, req: p.req, done: sb.doneUsing, box: box, gone: box.Done()}
 	p.in, p.asleep, p.since = in, false, time.Now()
 	p.out.endsWith(box.Done())
 	return nil

@@ -13,10 +13,19 @@ const (
 	fileOutput   = 64 << 20 // bytes in a file, for one that prints more
 	maxRuns      = 1 << 14  // changes between stdout and stderr
 	maxRead      = 64 << 10 // bytes that a reader gets at a time
+	maxChunk     = 16 << 10 // bytes that are added at a time, so that little is dropped for them
 	// holdFor is how long a process waits for a reader that went away, before what
 	// that one has not seen may be dropped.
 	holdFor = time.Minute
 )
+
+// Chunk is a piece of a program's output.
+type Chunk struct {
+	Stream string `json:"stream"` // stdout or stderr
+	// Offset is where it begins among all that the program has printed.
+	Offset int64  `json:"offset"`
+	Data   []byte `json:"data"`
+}
 
 // outputLog keeps the newest output of one process. A reader may be attached: then
 // the process waits, as on a full pipe, rather than that output is dropped which
@@ -49,6 +58,14 @@ type outputRun struct {
 
 func newOutputLog(file func() (string, bool)) *outputLog {
 	return &outputLog{file: file, bytes: wheel{size: memoryOutput}, readers: map[*int64]bool{}, more: make(chan struct{})}
+}
+
+// newMemoryLog is one without a file, which nobody attaches to: the end of what all
+// programs of a sandbox printed.
+func newMemoryLog(size int64) *outputLog {
+	o := newOutputLog(nil)
+	o.bytes.size = size
+	return o
 }
 
 // writer gives what the process writes one of its streams to.

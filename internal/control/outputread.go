@@ -9,6 +9,14 @@ import (
 	"github.com/brigdev/brig/api"
 )
 
+// reading is what a reader gets: the chunks from its offset on, and how to go on.
+type reading struct {
+	chunks []Chunk
+	next   int64           // the offset to read from next
+	more   <-chan struct{} // closed when there is more to read
+	done   bool            // nothing will come after these
+}
+
 // read gives some of what is kept from offset on. The first chunk's Offset is
 // beyond it when what was in between is no longer kept.
 func (o *outputLog) read(offset int64) reading {

@@ -2,10 +2,8 @@ package control
 
 import (
 	"context"
-	"crypto/rand"
 	"io"
 	"maps"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -89,7 +87,7 @@ func (sb *Sandbox) LaunchProcess(ctx context.Context, req api.ExecRequest, opts 
 		argv = []string{"sh", "-c", req.Cmd}
 	}
 	p.info = api.Process{
-		ID: "p-" + strings.ToLower(rand.Text()[:10]), PID: p.proc.PID(), Argv: argv, Cwd: req.Cwd,
+		ID: newProcessID(), PID: p.proc.PID(), Argv: argv, Cwd: req.Cwd,
 		Tag: req.Tag, StartedAt: time.Now(), Running: true,
 	}
 	sb.procs.add(p)

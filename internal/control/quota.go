@@ -73,13 +73,13 @@ func (q *quotas) take(ctx context.Context, owner string, bytes int64) (release f
 	if !q.withdraw(owner, c) {
 		release()
 	}
-	return nil, errQuota(q.of(owner))
+	return nil, errQuota(q.of(owner), bytes)
 }
 
 // errQuota is for who waited in vain for room in its own quota.
-func errQuota(q Quota) error {
-	return api.Errorf(api.CodeExhausted, "cannot make a sandbox: because its owner has as many as it may, %s", q).
-		WithFix("remove sandboxes that are not needed, and try again after Retry-After")
+func errQuota(q Quota, bytes int64) error {
+	return api.Errorf(api.CodeExhausted, "cannot make a sandbox of %s: because its owner may have %s in all, and there was no room in time", api.FormatBytes(bytes), q).
+		WithFix("remove or hibernate sandboxes that are not needed, make fewer at a time, or give each less memory")
 }
 
 // String says what a quota allows.

@@ -20,7 +20,7 @@ type Sandbox struct {
 	// turn holds a token while the sandbox changes its state or is copied: pause,
 	// hibernate, wake, snapshot, fork, delete.
 	turn chan struct{}
-	log  *outputRing // the end of what its programs printed
+	log  *outputLog // the end of what its programs printed
 
 	procs processes
 	cells contexts
@@ -38,7 +38,7 @@ type Sandbox struct {
 
 func (s *Service) newSandbox(r record) *Sandbox {
 	sb := &Sandbox{
-		svc: s, id: r.ID, owner: r.Owner, turn: make(chan struct{}, 1), log: newOutputRing(maxLogBytes),
+		svc: s, id: r.ID, owner: r.Owner, turn: make(chan struct{}, 1), log: newMemoryLog(maxLogBytes),
 		rec: r, used: time.Now(), nudge: make(chan struct{}, 1), news: make(chan struct{}),
 	}
 	sb.procs.init(&s.outputFiles)

@@ -204,7 +204,7 @@ func (s *Service) all() []*Sandbox {
 }
 
 // Find gives owner's sandbox, living or ended, by its id or, when only one living
-// sandbox has it, by its name. CodeNotFound.
+// sandbox has it, by its name. CodeNotFound; CodeConflict when several have it.
 func (s *Service) Find(owner, id string) (*Sandbox, error) {
 	s.mu.Lock()
 	sb := s.boxes[id]
@@ -220,6 +220,10 @@ func (s *Service) Find(owner, id string) (*Sandbox, error) {
 	}
 	if len(named) == 1 && id != "" {
 		return named[0], nil
+	}
+	if len(named) > 1 && id != "" {
+		return nil, api.Errorf(api.CodeConflict, "cannot tell which sandbox is meant by %.80q: because %d have that name", id, len(named)).
+			WithFix("use the id, which 'brig sandbox ls' prints")
 	}
 	return nil, api.Errorf(api.CodeNotFound, "cannot find sandbox %.80q: because there is none", id).
 		WithFix("list them with 'brig sandbox ls'")

@@ -86,11 +86,12 @@ func (sb *Sandbox) errAsleep() error {
 
 // fill has the box write this moment into dir, and describes it.
 func (sb *Sandbox) fill(ctx context.Context, r record, box host.Session, dir string) (api.Snapshot, error) {
+	programs := sb.procs.refs()
 	paused, err := box.Snapshot(ctx, dir)
 	return api.Snapshot{
 		CreatedAt: time.Now().UTC(), Owner: r.Owner, Sandbox: r.ID, Parent: r.FromSnapshot,
 		Template: r.Template, Digest: r.Digest, Driver: r.Driver, Key: box.SnapshotKey(), Limits: r.FullLimits,
-		Env: r.Env, Metadata: r.Metadata, Kernels: sb.cells.refs(), PausedMS: paused.Milliseconds(),
+		Env: r.Env, Metadata: r.Metadata, Kernels: sb.cells.refs(), Programs: programs, PausedMS: paused.Milliseconds(),
 	}, err
 }
 
@@ -123,7 +124,7 @@ func (s *Service) Snapshots(ctx context.Context, owner, sandbox string) ([]api.S
 }
 
 // Snapshot describes one of owner's, by id or by a name that only one has.
-// CodeNotFound.
+// CodeNotFound; CodeConflict when several have the name.
 func (s *Service) Snapshot(ctx context.Context, owner, id string) (api.Snapshot, error) {
 	list, err := s.Snapshots(ctx, owner, "")
 	if err != nil {
@@ -138,8 +139,13 @@ func (s *Service) Snapshot(ctx context.Context, owner, id string) (api.Snapshot,
 			named = append(named, m)
 		}
 	}
-	if len(named) == 1 {
+	switch len(named) {
+	case 0:
+	case 1:
 		return named[0], nil
+	default:
+		return api.Snapshot{}, api.Errorf(api.CodeConflict, "cannot tell which snapshot %.80q is: because %d have that name", id, len(named)).
+			WithFix("name it by its id; list them with 'brig snapshot ls'")
 	}
 	return api.Snapshot{}, api.Errorf(api.CodeNotFound, "cannot find snapshot %.80q: because there is none", id).
 		WithFix("list them with 'brig snapshot ls'")

@@ -14,5 +14,5 @@ func (sb *Sandbox) Watch(ctx context.Context, path string, recursive bool, ready
 		return err
 	}
 	defer done()
-	return sb.explain(box.Watch(ctx, path, recursive, ready, give))
+	return sb.explain(box, box.Watch(ctx, path, recursive, ready, give))
 }

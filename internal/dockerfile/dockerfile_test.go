@@ -196,6 +196,15 @@ LABEL "x y"=z
 	}
 }
 
+// TestWorkdirIsTheUsers: a WORKDIR that is made after USER is that user's.
+func TestWorkdirIsTheUsers(t *testing.T) {
+	steps, _, _, err := parse(t, "FROM base\nWORKDIR /a\nUSER me\nWORKDIR /b\n").Evaluate(0, Config{}, nil)
+	must(t, err)
+	if len(steps) != 2 || steps[0].User != "" || steps[1].User != "me" {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
 func TestStages(t *testing.T) {
 	f := parse(t, "ARG B=base\nFROM ${B}:1 AS a\nFROM other\nFROM a AS c\nCOPY --from=1 x y\nFROM c\nCOPY --from=a x y\nCOPY --from=image z z\n")
 	if got := f.Needs(3, nil); !slices.Equal(got, []int{0, 1, 2, 3}) {

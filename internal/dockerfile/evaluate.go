@@ -27,6 +27,7 @@ type Step struct {
 	Run     *Run
 	Copy    *Copy
 	Workdir string // to be there
+	User    string // whose the Workdir is when it is made; "" is root
 }
 
 // Run is a program to run.
@@ -165,7 +166,7 @@ func (s *state) instruction(in Instruction) error {
 		if path.IsAbs(dir) {
 			s.config.WorkingDir = path.Clean(dir)
 		}
-		s.steps = append(s.steps, Step{Line: in.Line, Text: in.Text(), Workdir: s.config.WorkingDir})
+		s.steps = append(s.steps, Step{Line: in.Line, Text: in.Text(), Workdir: s.config.WorkingDir, User: s.config.User})
 	case "USER":
 		user, err := s.expand(in, in.Rest)
 		s.config.User = user

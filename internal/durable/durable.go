@@ -1,5 +1,6 @@
 // Package durable keeps small records on disk: each whole or not at all, whatever
-// crashes, and in the hands of one process at a time.
+// crashes, under an id that is safe as a file's name, and in the hands of one process
+// at a time.
 package durable
 
 import (

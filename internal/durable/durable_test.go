@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/brigdev/brig/internal/durable"
@@ -53,5 +54,36 @@ func TestLock(t *testing.T) {
 	}
 	if _, _, err := durable.TryLock(filepath.Join(path, "x")); err == nil {
 		t.Error("a lock below a file")
+	}
+}
+
+func TestIDs(t *testing.T) {
+	dir := t.TempDir()
+	id := durable.NewID("batch_")
+	for _, name := range []string{id, durable.NewID("build-"), "batch_short", ".new-x"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := durable.IDs(dir, "batch_"); len(got) != 1 || got[0] != id {
+		t.Errorf("found %v, want %s", got, id)
+	}
+	if got := durable.IDs(filepath.Join(dir, "none"), "batch_"); got != nil {
+		t.Errorf("in no directory: %v", got)
+	}
+	for _, bad := range []string{"", "batch_", "batch_../../../../etc/passwd.....", id + "a", strings.ToUpper(id), "build-" + id[6:]} {
+		if durable.IsID(bad, "batch_") {
+			t.Errorf("%q passes for an id", bad)
+		}
+	}
+	if a, b := durable.FileName("ann/../bob"), durable.FileName("bob"); a == b || strings.ContainsAny(a, "/.") {
+		t.Errorf("owners' names: %s, %s", a, b)
+	}
+}
+
+func TestDiskError(t *testing.T) {
+	_, err := os.Open("/nowhere/of/this/host")
+	if err = durable.DiskError("keep the file", err); strings.Contains(err.Error(), "/nowhere") || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
 	}
 }

@@ -67,7 +67,7 @@ func (s *Server) create(w http.ResponseWriter, r *request, timeout float64) erro
 	if err := body.check(); err != nil {
 		return err
 	}
-	egress, err := egressOf(body.Network, body.Internet)
+	egress, err := s.egressOf(body.Network, body.Internet)
 	if err != nil {
 		return err
 	}

@@ -129,5 +129,7 @@ func Unreachable(w http.ResponseWriter, id string, port int, message, reason str
 		Message   string `json:"message"`
 		Code      int    `json:"code"`
 		Reason    string `json:"reason,omitempty"`
-	}{id, port, message, http.StatusBadGateway, reason})
+		Error     string `json:"error"` // for callers that know our errors only
+		RequestID string `json:"request_id,omitempty"`
+	}{id, port, message, http.StatusBadGateway, reason, message, w.Header().Get("X-Request-Id")})
 }

@@ -32,7 +32,10 @@ type Config struct {
 	Templates func(ctx context.Context, owner string) ([]Template, error)
 	// RemoveTemplate removes one of owner's; nil: templates cannot be removed.
 	RemoveTemplate func(ctx context.Context, owner, name string) error
-	Log            *slog.Logger // default: none
+	// Internet opens the public internet to sandboxes whose maker did not say, as
+	// E2B's own service does.
+	Internet bool
+	Log      *slog.Logger // default: none
 }
 
 // Template is one root filesystem.

@@ -24,7 +24,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{Rig: controltest.New(t), t: t}
-	r.e2b = e2b.New(e2b.Config{Sandboxes: r.Service})
+	r.e2b = e2b.New(e2b.Config{Sandboxes: r.Service, Internet: true})
 	t.Cleanup(func() { r.e2b.Close() })
 	mux := http.NewServeMux()
 	for _, row := range e2b.Routes() {

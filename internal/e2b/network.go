@@ -48,18 +48,22 @@ func (n *network) check() error {
 // everything is how clients write all addresses.
 const everything = "0.0.0.0/0"
 
-// egressOf turns E2B's rules into ours. There, a sandbox reaches every public
-// address unless that is denied, what is allowed beats what is denied, and private
-// addresses are never reached. It always has a link, so that the rules can be
-// changed later.
-func egressOf(n *network, internet *bool) (*api.Egress, error) {
+// egressOf turns E2B's rules into ours: what is allowed beats what is denied, and
+// private addresses are never reached. Whether the rest is reached that no rule
+// names, is what the maker said (allow_internet_access), or else this server's
+// choice. A sandbox always has a link, so that the rules can be changed later.
+func (s *Server) egressOf(n *network, internet *bool) (*api.Egress, error) {
 	if n == nil {
 		n = &network{}
 	}
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	closed := internet != nil && !*internet || slices.Contains(n.DenyOut, everything)
+	open := s.cfg.Internet
+	if internet != nil {
+		open = *internet
+	}
+	closed := !open || slices.Contains(n.DenyOut, everything)
 	if slices.Contains(n.AllowOut, everything) {
 		return &api.Egress{Mode: api.EgressOpen}, nil
 	}
@@ -118,7 +122,7 @@ func updateNetwork(s *Server, w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r.Request, maxBody, &body); err != nil {
 		return err
 	}
-	egress, err := egressOf(&body.network, body.Internet)
+	egress, err := s.egressOf(&body.network, body.Internet)
 	if err != nil {
 		return err
 	}

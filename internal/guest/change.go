@@ -3,12 +3,19 @@ package guest
 import (
 	"context"
 	"io/fs"
+
+	"github.com/brigdev/brig/api"
 )
 
 // Mkdir makes a directory and its parents, the program's user's own; one that
 // exists is no error.
 func (c *Client) Mkdir(ctx context.Context, path string, mode fs.FileMode) error {
-	return c.order(ctx, TypeMkdir, Fields(nil).String(path).U32(uint32(mode.Perm())), "make a directory")
+	return c.MkdirFor(ctx, nil, path, mode)
+}
+
+// MkdirFor is Mkdir for another owner, as PutFor.
+func (c *Client) MkdirFor(ctx context.Context, owner *api.User, path string, mode fs.FileMode) error {
+	return c.order(ctx, TypeMkdir, ownedBy(Fields(nil).String(path).U32(uint32(mode.Perm())), owner), "make a directory")
 }
 
 // Remove deletes a name, a directory with all that is in it only if recursive.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/brigdev/brig/api"
 )
 
 // endGrace is how long a cancelled Put may take to tell the guest that nothing
@@ -20,6 +22,12 @@ const endGrace = time.Second
 // small file is one Write to the connection. When r fails (ReaderError) or ctx
 // ends on the way, the file may exist with a part of its content.
 func (c *Client) Put(ctx context.Context, path string, mode fs.FileMode, r io.Reader) error {
+	return c.PutFor(ctx, nil, path, mode, r)
+}
+
+// PutFor is Put for another owner than the program's user, who is nil. A guest from
+// an older snapshot gives the file to that one all the same.
+func (c *Client) PutFor(ctx context.Context, owner *api.User, path string, mode fs.FileMode, r io.Reader) error {
 	st, err := c.open(TypeOK, TypeErr)
 	if err != nil {
 		return err
@@ -27,7 +35,7 @@ func (c *Client) Put(ctx context.Context, path string, mode fs.FileMode, r io.Re
 	defer c.leave(st)
 	size := chunkSize(r)
 	b := make([]byte, 0, size+len(path)+64)
-	b, err = appendRequest(b, Frame{Type: TypePut, Stream: st.id, Payload: Fields(nil).String(path).U32(uint32(mode.Perm()))})
+	b, err = appendRequest(b, Frame{Type: TypePut, Stream: st.id, Payload: ownedBy(Fields(nil).String(path).U32(uint32(mode.Perm())), owner)})
 	if err != nil {
 		c.forget(st)
 		return err
@@ -40,6 +48,14 @@ func (c *Client) Put(ctx context.Context, path string, mode fs.FileMode, r io.Re
 		return err
 	}
 	return readErr
+}
+
+// ownedBy adds an owner to the fields of a request.
+func ownedBy(f Fields, owner *api.User) Fields {
+	if owner == nil {
+		return f
+	}
+	return f.U32(owner.UID).U32(owner.GID)
 }
 
 // putContent sends b and what r gives, up to END. The reader's error comes

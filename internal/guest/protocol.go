@@ -34,8 +34,9 @@ const (
 	// names, detaches every program that a snapshot brought along and thaws.
 	// Answered by READY when all that is done, else by ERR.
 	TypeStart Type = 1
-	// TypePut: fields path, mode u32. DATA frames and END follow on the stream.
-	// Parents are made. Answered by OK or ERR after END.
+	// TypePut: fields path, mode u32, and uid u32 and gid u32 where what is made
+	// belongs to another than the program's user. DATA frames and END follow on the
+	// stream. Parents are made. Answered by OK or ERR after END.
 	TypePut Type = 2
 	// TypeGet: fields path, max u64. Answered by ENTRY, DATA…, END or by ERR
 	// (ELOOP for a symlink, EISDIR, EINVAL for what is not a regular file,
@@ -80,7 +81,8 @@ const (
 	TypeRead Type = 16
 	// TypeMkdir: fields path, mode u32; with its parents. TypeRemove: fields path,
 	// recursive u32. TypeRename: fields from, to. TypeSymlink: fields target, path.
-	// Answered by OK or ERR. What is made belongs to the program's user.
+	// Answered by OK or ERR. What is made belongs to the program's user, or to uid
+	// u32 and gid u32 behind the fields of MKDIR.
 	TypeMkdir   Type = 17
 	TypeRemove  Type = 18
 	TypeRename  Type = 19

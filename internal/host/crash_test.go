@@ -8,36 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/crashtest"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/fake"
 	"github.com/brigdev/brig/internal/host"
 	"github.com/brigdev/brig/internal/host/hosttest"
 )
 
-// The crash test runs this test binary as a Brig process that SIGKILLs itself at
-// one step, and then looks at what a recovery makes of the remains.
-const (
-	crashStepEnv = "BRIG_TEST_CRASH_STEP"
-	crashDirEnv  = "BRIG_TEST_CRASH_DIR"
-)
-
-func TestMain(m *testing.M) {
-	if step := os.Getenv(crashStepEnv); step != "" {
-		if err := crashChild(step, os.Getenv(crashDirEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		os.Exit(1) // the step never came
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { crashtest.Main(m, crashChild) }
 
 // crashSteps are where a process may die, in the order in which it meets them.
 var crashSteps = []string{
@@ -61,8 +45,7 @@ type failpoint struct{ armed atomic.Value }
 
 func (f *failpoint) at(step string) {
 	if f.armed.Load() == step {
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		crashtest.Die()
 	}
 }
 
@@ -230,26 +213,21 @@ func (f atWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func crashCommand(t *testing.T, step, dir string) *exec.Cmd {
+// crashDir is where a child's kernel objects and state are.
+func crashDir(t *testing.T) string {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Join(dir, "objects"), 0o700); err != nil {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "objects"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crashStepEnv+"="+step, crashDirEnv+"="+dir)
-	cmd.Stderr = os.Stderr
-	return cmd
+	return dir
 }
 
 func TestCrash(t *testing.T) {
 	for _, step := range crashSteps {
 		t.Run(step, func(t *testing.T) {
-			dir := t.TempDir()
-			err := crashCommand(t, step, dir).Run()
-			status, ok := err.(*exec.ExitError)
-			if !ok || status.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-				t.Fatalf("the process ended with %v, want SIGKILL", err)
-			}
+			dir := crashDir(t)
+			crashtest.Run(t, step, dir)
 			if left := remains(t, dir); len(left) < 3 { // two boxes and the owner, at least
 				t.Fatalf("it left only %v", left)
 			}
@@ -276,8 +254,8 @@ func TestCrash(t *testing.T) {
 
 // A process that lives is left alone, until it is dead.
 func TestRecoverBesideALivingProcess(t *testing.T) {
-	dir := t.TempDir()
-	cmd := crashCommand(t, "wait", dir)
+	dir := crashDir(t)
+	cmd := crashtest.Command(t, "wait", dir)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

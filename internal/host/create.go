@@ -126,6 +126,10 @@ func withDefaults(spec api.SandboxSpec) (api.SandboxSpec, error) {
 
 func noLanguage(t template.Template, language string) error {
 	names := slices.Sorted(maps.Keys(t.Languages))
+	if len(names) == 0 {
+		return api.Errorf(api.CodeInvalid, "cannot run %q: because template %s has no language that Brig knows", language, t.Name).
+			WithFix("use another template, or start a program of it after --")
+	}
 	return api.Errorf(api.CodeInvalid, "cannot run %q: because template %s has no such language", language, t.Name).
 		WithFix("use another template, or one of its languages: %s", strings.Join(names, ", "))
 }

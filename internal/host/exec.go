@@ -18,6 +18,9 @@ import (
 // what the guest's agent has room for.
 const maxArguments = 3500
 
+// maxArgument bounds one of them, as Linux does.
+const maxArgument = 128<<10 - 1
+
 // execution is one exec: the request, its limits and what is being measured.
 type execution struct {
 	s       *sandbox
@@ -102,6 +105,9 @@ func (s *sandbox) newExecution(spec api.ExecSpec) (*execution, error) {
 		return nil, api.Errorf(api.CodeInvalid, "cannot run with a terminal or keep output: because sandbox %s is no session", s.id).
 			WithFix("make it with brig sandbox create")
 	}
+	if err := checkArgv(spec.Argv, spec.Cwd); err != nil {
+		return nil, err
+	}
 	return x, checkEnv(spec.Env)
 }
 
@@ -122,6 +128,21 @@ func (s *sandbox) limited(spec api.ExecSpec) (*execution, error) {
 		checked.Timeout = min(checked.Timeout, maxTimeout)
 	}
 	return x, checked.Validate()
+}
+
+// checkArgv refuses what no program can be started with.
+func checkArgv(argv []string, cwd string) error {
+	for _, arg := range append([]string{cwd}, argv...) {
+		if strings.ContainsRune(arg, 0) {
+			return api.Errorf(api.CodeInvalid, "cannot run: because an argument or the directory has a NUL in it").
+				WithFix("send such bytes as stdin, or in a file")
+		}
+		if len(arg) > maxArgument {
+			return api.Errorf(api.CodeInvalid, "cannot run: because an argument or a line of the shell has %s, and the limit is %s",
+				api.FormatBytes(int64(len(arg))), api.FormatBytes(maxArgument)).WithFix("put it into a file inside the sandbox, or send it as stdin")
+		}
+	}
+	return nil
 }
 
 func checkEnv(env map[string]string) error {

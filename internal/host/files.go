@@ -65,7 +65,7 @@ var refusals = []struct {
 	why   string
 }{
 	{syscall.ENOENT, api.CodeNotFound, "there is no such file"},
-	{syscall.ENOTDIR, api.CodeNotFound, "there is no such file"},
+	{syscall.ENOTDIR, api.CodeNotFound, "it, or a name above it, is no directory"},
 	{syscall.ELOOP, api.CodeInvalid, "it is a symbolic link"},
 	{syscall.EISDIR, api.CodeInvalid, "it is a directory"},
 	{syscall.EINVAL, api.CodeInvalid, "it is no regular file"},

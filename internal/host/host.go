@@ -69,9 +69,12 @@ type Session interface {
 	Read(ctx context.Context, path string, offset, max int64, w io.Writer) (api.FileInfo, error)
 	// Mkdir makes a directory and its parents; one that exists is no error.
 	Mkdir(ctx context.Context, path string, mode fs.FileMode) error
+	// For is this session, but what its Put and Mkdir make, parents too, belongs to
+	// owner and not to the programs' user.
+	For(owner api.User) Session
 	// Remove deletes a name; a directory with its content only if recursive.
 	Remove(ctx context.Context, path string, recursive bool) error
-	// Rename moves a name, replacing a file that is in its way.
+	// Rename moves a name, replacing a file that is in its way; parents are made.
 	Rename(ctx context.Context, from, to string) error
 	// Symlink makes a symbolic link; target is stored as it is.
 	Symlink(ctx context.Context, target, path string) error

@@ -2,9 +2,12 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"math"
+	"path"
+	"syscall"
 
 	"github.com/brigdev/brig/api"
 )
@@ -53,13 +56,22 @@ func (s *session) Remove(ctx context.Context, name string, recursive bool) error
 	return s.fileError(ctx, "remove "+name, s.client.Remove(ctx, name, recursive))
 }
 
-// Rename moves a name, replacing a file that is in its way.
+// Rename moves a name, replacing a file that is in its way; parents are made.
 func (s *session) Rename(ctx context.Context, from, to string) error {
 	from, err := s.fileOp(from)
 	if err != nil {
 		return err
 	}
-	return s.fileError(ctx, "rename "+from, s.client.Rename(ctx, from, insidePath(to)))
+	to = insidePath(to)
+	err = s.client.Rename(ctx, from, to)
+	if errors.Is(err, syscall.ENOENT) {
+		if _, missing := s.client.Stat(ctx, from); missing == nil { // then it is the parent that is not there
+			if err = s.client.Mkdir(ctx, path.Dir(to), 0o755); err == nil {
+				err = s.client.Rename(ctx, from, to)
+			}
+		}
+	}
+	return s.fileError(ctx, "rename "+from, err)
 }
 
 // Symlink makes a symbolic link; target is stored as it is.

@@ -238,7 +238,12 @@ func (o outcome) blameDisk(r *api.ExecResult) {
 		blame(r, api.DiskFull, "inodes", limit, clamp(o.Report.InodePeak), "it made more files than the %d that there may be", limit)
 		return
 	}
-	blame(r, api.DiskFull, "disk", o.Limits.DiskBytes, clamp(o.Report.DiskPeak), "it wrote more to its disk than %s", api.FormatBytes(o.Limits.DiskBytes))
+	reason := "it wrote more to its disk than %s"
+	if o.peaksTell() && o.Report.DiskPeak > 0 && !o.diskFull() {
+		// Refused all the same: at once for its size, or in another place.
+		reason = "it asked for more than the %s of its disk, or than /dev/shm holds"
+	}
+	blame(r, api.DiskFull, "disk", o.Limits.DiskBytes, clamp(o.Report.DiskPeak), reason, api.FormatBytes(o.Limits.DiskBytes))
 }
 
 // blame sets the verdict and what it rests on.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/brigdev/brig/api"
 )
@@ -43,7 +45,14 @@ func readBody(w http.ResponseWriter, r *request, max int64, v any) error {
 func jsonFault(err error) string {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
-		return "field " + strconv.Quote(typ.Field) + " is a " + typ.Value
+		// The path of a field has the names of our own types in it, capitalised.
+		field := strings.Join(slices.DeleteFunc(strings.Split(typ.Field, "."), func(name string) bool {
+			return name == "" || name[0] >= 'A' && name[0] <= 'Z'
+		}), ".")
+		if field == "" {
+			return "it is no object (found: " + typ.Value + ")"
+		}
+		return "field " + strconv.Quote(field) + " cannot be what it is (found: " + typ.Value + ")"
 	}
 	return "it is not valid JSON"
 }
@@ -56,7 +65,7 @@ func queryInt(r *request, name string, def int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
-		return 0, api.Errorf(api.CodeInvalid, "cannot read %s=%.40q: because it is not a number", name, s).WithFix("leave it out")
+		return 0, api.Errorf(api.CodeInvalid, "cannot read %s=%.40q: because it is no whole number from 0 on", name, s).WithFix("leave it out")
 	}
 	return n, nil
 }

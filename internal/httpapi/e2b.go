@@ -9,7 +9,7 @@ import (
 
 // newE2B makes the API of E2B's clients over the same sandboxes and templates.
 func newE2B(cfg Config) *e2b.Server {
-	o := e2b.Config{Sandboxes: cfg.Sandboxes, Log: cfg.Log}
+	o := e2b.Config{Sandboxes: cfg.Sandboxes, Internet: cfg.E2BInternet, Log: cfg.Log}
 	if cfg.Builds != nil {
 		o.RemoveTemplate = cfg.Builds.RemoveTemplate
 	}

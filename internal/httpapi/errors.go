@@ -23,8 +23,11 @@ func statusOf(err error) int {
 	var u unauthorized
 	var f forbidden
 	var m wrongMethod
+	var up needsUpgrade
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.As(err, &up):
+		return http.StatusUpgradeRequired
 	case errors.As(err, &u):
 		return http.StatusUnauthorized
 	case errors.As(err, &f):
@@ -112,11 +115,12 @@ func describeError(err error) errorBody {
 
 // plain takes words out of an error that published clients act on: they repeat a
 // command when a message has one of the first three, and take any failure with
-// one of the others for a command's timeout.
+// one of the others for a command's timeout, but for a name like timeout_seconds,
+// which only a wrong request is told.
 func plain(text string) string {
 	return strings.NewReplacer(
 		"connection refused", "connection was refused", "no route to host", "no way to the host", "i/o timeout", "too slow",
-		"deadline exceeded", "time is over", "timeout", "time limit",
+		"deadline exceeded", "time is over", "timeout_", "timeout_", "timeout", "time limit",
 	).Replace(text)
 }
 

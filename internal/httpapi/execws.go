@@ -24,7 +24,8 @@ import (
 // and from the server, about one id in order:
 //
 //	{"id":1,"process":"p-…","at":"…"}                    it has started
-//	{"id":1,"stream":"stdout","data":"…","at":"…"}       output
+//	{"id":1,"stream":"stdout","data":"…","at":"…"}       output; "base64" beside, where
+//	                                                     it is not UTF-8
 //	{"id":1,"lost":N}                                    bytes that came too late for
 //	{"id":1,"exit":N,"result":{…}} or {"id":1,"error":"…"}   the last one
 //
@@ -49,6 +50,7 @@ type socketReply struct {
 	Process string            `json:"process,omitempty"`
 	Stream  string            `json:"stream,omitempty"`
 	Data    string            `json:"data,omitempty"`
+	Base64  []byte            `json:"base64,omitempty"`
 	Lost    int64             `json:"lost,omitempty"`
 	Exit    *int              `json:"exit,omitempty"`
 	Result  *api.ExecResponse `json:"result,omitempty"`
@@ -63,9 +65,9 @@ func execSocket(s *Server, w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	conn, err := websocket.Accept(w, r.Request, nil)
-	if err != nil {
-		return nil // Accept has answered
+	conn, err := s.upgrade(w, r)
+	if conn == nil {
+		return err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxExecBody)
@@ -208,7 +210,7 @@ func replyOf(id json.RawMessage, at place, name string, v any) socketReply {
 	out := socketReply{ID: id, At: at.String()}
 	switch v := v.(type) {
 	case chunkEvent:
-		out.Stream, out.Data = name, v.Chunk
+		out.Stream, out.Data, out.Base64 = name, v.Chunk, v.Base64
 	case lostEvent:
 		out.Lost = v.Bytes
 	case *api.ExecResponse:

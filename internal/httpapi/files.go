@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,18 +14,28 @@ import (
 	"github.com/brigdev/brig/internal/host"
 )
 
-// maxDirEntries bounds the listing of one directory.
-const maxDirEntries = 100_000
+// maxDirEntries bounds the listing of one directory, maxPath a path, as Linux does.
+const (
+	maxDirEntries = 100_000
+	maxPath       = 4096
+)
 
 // pathOf reads the path that a file route is about. It has to be absolute, so that
 // nobody guesses what it is relative to.
 func pathOf(r *request, name string) (string, error) {
 	p := r.URL.Query().Get(name)
-	if !path.IsAbs(p) || strings.ContainsRune(p, 0) || len(p) > 4096 {
-		return "", api.Errorf(api.CodeInvalid, "cannot use %s=%.100q: because it is not an absolute path", name, p).
-			WithFix("write it like /work/data.csv")
+	why := ""
+	switch {
+	case !path.IsAbs(p):
+		why = "it is not an absolute path"
+	case strings.ContainsRune(p, 0):
+		why = "it has a NUL in it"
+	case len(p) >= maxPath:
+		why = "it is too long"
+	default:
+		return path.Clean(p), nil
 	}
-	return path.Clean(p), nil
+	return "", api.Errorf(api.CodeInvalid, "cannot use %s=%.100q: because %s", name, p, why).WithFix("write it like /work/data.csv")
 }
 
 // onFile runs do with the sandbox's box and the path of the query.
@@ -53,13 +64,28 @@ func putFile(s *Server, w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return s.onFile(r, func(box host.Session, p string) error {
+		to, err := targetOfWrite(r.Context(), box, p)
+		if err != nil {
+			return err
+		}
 		body := &counter{r: r.Body}
-		if err := box.Put(r.Context(), p, mode, body); err != nil {
+		if err := box.Put(r.Context(), to, mode, body); err != nil {
 			return err
 		}
 		writeJSON(w, http.StatusOK, wroteBody{p, body.n})
 		return nil
 	})
+}
+
+// targetOfWrite is where writing to p goes: through symbolic links, but not to one
+// that leads nowhere.
+func targetOfWrite(ctx context.Context, box host.Session, p string) (string, error) {
+	info, err := box.Stat(ctx, p)
+	if err == nil && info.Kind == api.FileSymlink {
+		info, err = host.Follow(ctx, box, p)
+		return info.Path, err
+	}
+	return p, nil // what is wrong with it, writing will say
 }
 
 // modeOf reads ?mode=0755.
@@ -90,12 +116,12 @@ func (c *counter) Read(p []byte) (int, error) {
 // meanwhile is cut at the size it had; what shrinks breaks the reply off.
 func getFile(s *Server, w http.ResponseWriter, r *request) error {
 	return s.onFile(r, func(box host.Session, p string) error {
-		info, err := box.Stat(r.Context(), p)
+		info, err := host.Follow(r.Context(), box, p)
 		if err != nil {
 			return err
 		}
 		if info.Kind != api.FileRegular {
-			return api.Errorf(api.CodeInvalid, "cannot read %s: because it is no regular file but a %s", p, info.Kind).
+			return api.Errorf(api.CodeInvalid, "cannot read %s: because it is no regular file (kind: %s)", p, info.Kind).
 				WithFix("list a directory with …/fs/dir; get one with …/fs/tar")
 		}
 		offset, length, partial, err := rangeOf(r.Header.Get("Range"), info.Size)
@@ -112,7 +138,7 @@ func getFile(s *Server, w http.ResponseWriter, r *request) error {
 			reply.begin()
 			return nil
 		}
-		if _, err := box.Read(r.Context(), p, offset, length, reply); err != nil {
+		if _, err := box.Read(r.Context(), info.Path, offset, length, reply); err != nil {
 			return reply.failed(err)
 		}
 		return reply.end()
@@ -249,7 +275,14 @@ func listDir(s *Server, w http.ResponseWriter, r *request) error {
 		r.URL.RawQuery = q.Encode()
 	}
 	return s.onFile(r, func(box host.Session, p string) error {
-		list, err := box.List(r.Context(), p, maxDirEntries)
+		info, err := host.Follow(r.Context(), box, p)
+		if err != nil {
+			return err
+		}
+		if info.Kind != api.FileDir {
+			return api.Errorf(api.CodeInvalid, "cannot list %s: because it is no directory", p).WithFix("describe it with …/fs/stat")
+		}
+		list, err := box.List(r.Context(), info.Path, maxDirEntries)
 		if err != nil {
 			return err
 		}

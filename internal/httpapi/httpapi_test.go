@@ -39,7 +39,7 @@ func newRig(t *testing.T) *rig {
 		}
 	}
 	server := httptest.NewServer(httpapi.New(httpapi.Config{
-		Sandboxes: r.Service, Keys: keys, Version: "test",
+		Sandboxes: r.Service, Keys: keys, Version: "test", Origins: []string{"https://app.example.com"},
 		Templates: func(context.Context) ([]httpapi.Template, error) {
 			return []httpapi.Template{{Name: "fake", Digest: "sha256:fake", Languages: []string{}}}, nil
 		},
@@ -277,6 +277,10 @@ func TestFiles(t *testing.T) {
 	r.want("mkdir", r.do("POST", path+"/fs/dir?path=/work/new/deep", nil), 204)
 	r.want("move", r.do("POST", path+"/fs/move?path=/work/empty&to=/work/new/moved", nil), 204)
 	r.want("moved", r.do("GET", path+"/fs/stat?path=/work/new/moved", nil), 200)
+	r.want("move to nowhere", r.do("POST", path+"/fs/move?path=/work/new/moved&to=/work/not/yet/there", nil), 204)
+	r.want("move back", r.do("POST", path+"/fs/move?path=/work/not/yet/there&to=/work/new/moved", nil), 204)
+	r.want("move nothing", r.do("POST", path+"/fs/move?path=/work/nothing&to=/work/never/there", nil), 404)
+	r.want("no parent for nothing", r.do("GET", path+"/fs/stat?path=/work/never", nil), 404)
 	r.want("remove", r.do("DELETE", path+"/fs?path=/work/new", nil), 204)
 	r.want("removed", r.do("GET", path+"/fs/stat?path=/work/new/moved", nil), 404)
 	r.want("remove /", r.do("DELETE", path+"/fs?path=/", nil), 400)

@@ -17,6 +17,9 @@ import (
 // maxPage bounds ?limit=.
 const maxPage = 1000
 
+// cursorPrefix tells a cursor of ours, before it is encoded, from any other text.
+const cursorPrefix = "behind "
+
 // page gives the part of a list that the query asks for, ?limit= elements behind
 // ?cursor=, and says in the headers X-Next-Cursor and Link where the next part
 // begins. Without a limit it gives all. mark places an element: the list is in the
@@ -33,10 +36,11 @@ func page[T any](w http.ResponseWriter, r *request, list []T, mark func(T) strin
 	slices.SortFunc(list, func(a, b T) int { return strings.Compare(mark(a), mark(b)) })
 	if cursor := r.URL.Query().Get("cursor"); cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil {
+		behind, ok := strings.CutPrefix(string(after), cursorPrefix)
+		if err != nil || !ok {
 			return nil, api.Errorf(api.CodeInvalid, "cannot go on at the cursor %.40q: because it is none", cursor).WithFix("use the X-Next-Cursor of a page, or leave it out")
 		}
-		i, found := slices.BinarySearchFunc(list, string(after), func(e T, m string) int { return strings.Compare(mark(e), m) })
+		i, found := slices.BinarySearchFunc(list, behind, func(e T, m string) int { return strings.Compare(mark(e), m) })
 		if found {
 			i++
 		}
@@ -44,7 +48,7 @@ func page[T any](w http.ResponseWriter, r *request, list []T, mark func(T) strin
 	}
 	if limit > 0 && int64(len(list)) > limit {
 		list = list[:limit]
-		next := base64.RawURLEncoding.EncodeToString([]byte(mark(list[limit-1])))
+		next := base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + mark(list[limit-1])))
 		q := maps.Clone(r.URL.Query())
 		q.Set("cursor", next)
 		q.Del("access_token")

@@ -58,7 +58,7 @@ func TestPages(t *testing.T) {
 	if want := []string{"s6", "s5", "s4", "s3", "s2", "s1", "s0"}; !slices.Equal(seen, want) {
 		t.Errorf("pages gave %v, want %v", seen, want)
 	}
-	for _, bad := range []string{"limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=!", "created_after=yesterday"} {
+	for _, bad := range []string{"limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=!", "cursor=garbage", "created_after=yesterday"} {
 		r.want(bad, r.do("GET", "/v1/sandboxes?"+bad, nil), 400)
 	}
 }

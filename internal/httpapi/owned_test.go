@@ -149,6 +149,7 @@ func TestOwnedRoutes(t *testing.T) {
 	kind, body := form(t, "purpose", "batch", "@file", `{"custom_id":"a","code":"write /work/result.json 1"}`)
 	x.want(200, &file, "POST", "/v1/files", kind, body)
 	var batch api.Batch
+	x.want(400, nil, "POST", "/v1/batches", "", strings.NewReader(`{}`))
 	x.want(200, &batch, "POST", "/v1/batches", "", strings.NewReader(`{"input_file_id":"`+file.ID+`","endpoint":"/v1/x","completion_window":"24h","metadata":{"n":1,"b":true}}`))
 	if batch.Metadata["n"] != "1" || batch.Metadata["b"] != "true" || batch.CompletionWindow != "24h" {
 		t.Errorf("%+v", batch)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/brigdev/brig/api"
@@ -61,6 +62,9 @@ func namePort(s *Server, w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if list, err := sb.Ports(r.Context()); err == nil { // the name is kept, whether the sandbox says what listens or not
+		p.Listening = slices.ContainsFunc(list, func(q api.Port) bool { return q.Port == p.Port && q.Listening })
+	}
 	p.ProxyURL = proxyURL(r, p.Port)
 	writeJSON(w, http.StatusCreated, p)
 	return nil
@@ -97,7 +101,7 @@ func proxyPort(s *Server, w http.ResponseWriter, r *request) error {
 }
 
 func errNoPort() error {
-	return api.Errorf(api.CodeInvalid, "cannot find the port: because the path does not name one").WithFix("write it like /v1/sandboxes/ID/proxy/8080/")
+	return api.Errorf(api.CodeInvalid, "cannot find the port: because the path does not name one").WithFix("write a number from 1 to 65535 behind ports/ or proxy/")
 }
 
 // asError is err as one of ours.

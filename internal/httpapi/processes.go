@@ -113,7 +113,7 @@ func signalProcess(s *Server, w http.ResponseWriter, r *request) error {
 	}
 	n := api.SignalNumber(body.Signal)
 	if n == 0 {
-		return api.Errorf(api.CodeInvalid, "cannot send the signal %.40q: because there is no such signal", body.Signal).WithFix("use TERM, KILL, INT or a number")
+		return api.Errorf(api.CodeInvalid, "cannot send the signal %.40q: because there is no such signal", body.Signal).WithFix(`use "TERM", "KILL", "INT" or a number like "15"`)
 	}
 	if err := sb.SignalProcess(r.Context(), r.PathValue("process"), syscall.Signal(n), body.Tree); err != nil {
 		return err

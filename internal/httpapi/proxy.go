@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/auth"
 	"github.com/brigdev/brig/internal/control"
 	"github.com/brigdev/brig/internal/e2b"
 )
@@ -95,10 +96,10 @@ func (p passage) rewrite(pr *httputil.ProxyRequest) {
 	for _, name := range []string{headerSandbox, headerPort, headerE2BSandbox, headerE2BPort, headerPreview, "E2b-Traffic-Access-Token", "X-Access-Token"} {
 		out.Header.Del(name)
 	}
-	if scheme, secret, _ := strings.Cut(out.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") && isKey(strings.TrimSpace(secret)) {
+	if scheme, secret, _ := strings.Cut(out.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") && auth.LooksLikeKey(strings.TrimSpace(secret)) {
 		out.Header.Del("Authorization")
 	}
-	if isKey(out.Header.Get("X-API-Key")) {
+	if auth.LooksLikeKey(out.Header.Get("X-API-Key")) {
 		out.Header.Del("X-API-Key")
 	}
 	if cookies := out.Header.Values("Cookie"); len(cookies) > 0 {
@@ -109,18 +110,13 @@ func (p passage) rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
-// isKey knows the keys of this server by their beginnings.
-func isKey(secret string) bool {
-	return strings.HasPrefix(secret, "brig_") || strings.HasPrefix(secret, "pds_") || strings.HasPrefix(secret, "e2b_")
-}
-
 // withoutSecrets takes preview tokens and keys out of a query or a list of cookies,
 // and leaves the rest as it was written.
 func withoutSecrets(list, separator string) string {
 	var kept []string
 	for _, part := range strings.Split(list, separator) {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		if name != previewName && !(name == "access_token" && isKey(value)) {
+		if name != previewName && !(name == "access_token" && auth.LooksLikeKey(value)) {
 			kept = append(kept, part)
 		}
 	}

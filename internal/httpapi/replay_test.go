@@ -173,6 +173,12 @@ func TestExecSocket(t *testing.T) {
 	if started["process"] == nil || out["stream"] != "stdout" || out["data"] != "out\n" || errOut["stream"] != "stderr" || end["exit"] != 3.0 || end["id"] != "a" {
 		t.Errorf("%v %v %v %v", started, out, errOut, end)
 	}
+	say(`{"id":"b","cmd":"stdout $\"\\xff\""}`)
+	hear()
+	if raw := hear(); raw["data"] != "\uFFFD" || raw["base64"] != "/w==" {
+		t.Errorf("what is no text: %v", raw)
+	}
+	hear()
 	say(`{"id":1,"cmd":"hang"}`)
 	hear()
 	say(`{"id":1,"cmd":"true"}`)

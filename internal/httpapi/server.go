@@ -27,7 +27,10 @@ type Config struct {
 	Builds    *builds.Service // nil: templates are only listed, and everybody's
 	Keys      *auth.Keys      // nil: only trusted connections are served
 	Audit     *audit.Log      // nil: nothing is recorded
-	Origins   []string        // whose pages may call from a browser; "*" is all
+	// E2BInternet opens the internet to sandboxes that E2B's clients make without
+	// saying whether they want it.
+	E2BInternet bool
+	Origins     []string // whose pages may call from a browser; "*" is all
 	// Templates lists what sandboxes can be made from.
 	Templates func(ctx context.Context) ([]Template, error)
 	// Ready says whether the server can make sandboxes; nil means that it can.

@@ -113,7 +113,7 @@ func wantClosed(t *testing.T, what string, c net.Conn) {
 
 // TestSlowCallers: who stands still is sent away; who is slow and goes on is served.
 func TestSlowCallers(t *testing.T) {
-	x := listen(t, patience{header: 200 * time.Millisecond, pause: 200 * time.Millisecond, rest: 50 * time.Millisecond})
+	x := listen(t, patience{header: time.Second, pause: time.Second, rest: 50 * time.Millisecond})
 	wantClosed(t, "half a header", x.dial("GET /healthz HTTP/1.1\r\nHost: br"))
 	wantClosed(t, "nothing", x.dial(""))
 
@@ -131,7 +131,7 @@ func TestSlowCallers(t *testing.T) {
 
 	slow := x.dial(x.head("PUT "+x.path("/fs?path=/work/slow"), 10))
 	for range 10 { // longer than a pause, in all
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(120 * time.Millisecond)
 		if _, err := slow.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestSlowCallers(t *testing.T) {
 		t.Fatal(err)
 	}
 	typed := x.dial(x.head("POST "+x.path("/processes/"+p.ID+"/stdin?eof=1"), 2) + "a")
-	time.Sleep(400 * time.Millisecond) // somebody thinks
+	time.Sleep(1200 * time.Millisecond) // somebody thinks
 	if _, err := typed.Write([]byte("b")); err != nil {
 		t.Fatal(err)
 	}

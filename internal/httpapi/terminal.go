@@ -26,9 +26,9 @@ func execTerminal(s *Server, w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	conn, err := websocket.Accept(w, r.Request, nil)
-	if err != nil {
-		return nil // Accept has answered
+	conn, err := s.upgrade(w, r)
+	if conn == nil {
+		return err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxMessage)

@@ -26,9 +26,9 @@ func tunnelPort(s *Server, w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer inside.Close()
-	conn, err := websocket.Accept(w, r.Request, nil)
-	if err != nil {
-		return nil // Accept has answered
+	conn, err := s.upgrade(w, r)
+	if conn == nil {
+		return err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxMessage)

@@ -26,7 +26,9 @@ const (
 	startTimeout  = 60 * time.Second // until a kernel waits for its first cell
 	resumeTimeout = 15 * time.Second // until one from a snapshot has confirmed
 	killTimeout   = 10 * time.Second // until a kernel that was killed is gone
-	programTime   = 7 * 24 * time.Hour
+	// busyPatience is how long the cell that ran at a snapshot has to end by itself.
+	busyPatience = 50 * time.Millisecond
+	programTime  = 7 * 24 * time.Hour
 )
 
 // Options are of one session. All have defaults.
@@ -69,8 +71,9 @@ func Open(ctx context.Context, s host.Session, language string, o Options) (*Ker
 
 // Resume takes up a session of the snapshot that s was restored from: its kernel
 // gets new entropy and o's environment, and confirms that, or Resume fails. A cell
-// that ran in the snapshot is interrupted. The reference's id counts; o.Cwd moves it
-// to another directory.
+// that ran in the snapshot is interrupted. Where that does not end it, or the kernel
+// had died by then, the session begins anew. The reference's id counts; o.Cwd moves
+// it to another directory.
 func Resume(ctx context.Context, s host.Session, ref api.KernelRef, o Options) (*Kernel, error) {
 	language, err := kernel.Language(ref.Language)
 	if err != nil {
@@ -79,7 +82,11 @@ func Resume(ctx context.Context, s host.Session, ref api.KernelRef, o Options) (
 	enter := o.Cwd
 	o.ID, o.Cwd = ref.ID, cmp.Or(o.Cwd, ref.Cwd)
 	k := newKernel(s, language, o.withDefaults())
-	if err := k.attach(ctx, ref.PID, enter); err != nil {
+	lost, err := k.attach(ctx, ref, enter)
+	if lost {
+		err = k.launch(ctx)
+	}
+	if err != nil {
 		k.shut()
 		return nil, fmt.Errorf("cannot take up the session %.40q after a restore: %w", ref.ID, err)
 	}
@@ -133,29 +140,34 @@ func (k *Kernel) cannotStart(err error) error {
 }
 
 // attach takes up the kernel that came with a snapshot, and moves it to the
-// directory enter unless that is "".
-func (k *Kernel) attach(ctx context.Context, pid int, enter string) error {
+// directory enter unless that is "". lost says that there is none, or that its cell
+// would not end.
+func (k *Kernel) attach(ctx context.Context, ref api.KernelRef, enter string) (lost bool, err error) {
 	p := newProgram(ctx)
 	l := k.s.Info().Limits
 	request := p.conn.Sync(kernel.Request{Op: kernel.OpResume, Seed: entropy(), Env: k.o.Env, Cwd: enter, PIDs: l.PIDs, OpenFiles: l.OpenFiles})
-	err := p.begin(func(ctx context.Context, io host.Stdio) (host.Process, error) {
-		return k.s.Attach(ctx, pid, k.spec(), io)
+	err = p.begin(func(ctx context.Context, io host.Stdio) (host.Process, error) {
+		return k.s.Attach(ctx, ref.PID, k.spec(), io)
 	})
 	if err != nil {
-		return err
+		return api.CodeOf(err) == api.CodeNotFound, err
 	}
-	within, cancel := context.WithTimeoutCause(ctx, resumeTimeout, fmt.Errorf("it did not confirm within %s", resumeTimeout))
+	patience, limit := k.o.Grace, resumeTimeout
+	if ref.Busy {
+		patience, limit = busyPatience, busyPatience+k.o.Grace
+	}
+	within, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it did not confirm within %s", limit))
 	defer cancel()
 	// Only a cell that runs keeps a kernel from answering. The signal would also
-	// reach what earlier cells left running.
-	busy := time.AfterFunc(k.o.Grace, func() { p.interrupt(within) })
+	// reach what earlier cells left running: it is for a kernel that was busy.
+	busy := time.AfterFunc(patience, func() { p.interrupt(within) })
 	defer busy.Stop()
 	if _, err := p.conn.Do(within, request); err != nil {
 		p.kill(ctx, "")
-		return api.Errorf(api.CodeInternal, "cannot resume its kernel: because %w", err).WithFix("restore again, or start a new session")
+		return ref.Busy && ctx.Err() == nil, api.Errorf(api.CodeInternal, "cannot resume its kernel: because %w", err).WithFix("restore again, or start a new session")
 	}
 	k.use(p)
-	return nil
+	return false, nil
 }
 
 func entropy() string {

@@ -73,6 +73,7 @@ func TestPythonCells(t *testing.T) {
 
 func pythonCells() []sample {
 	return []sample{
+		{code: ""},
 		{code: "x = 40", value: ""},
 		{code: "x + 2", value: "42"},
 		{code: "'grün €😀'", value: "'grün €😀'"},
@@ -122,6 +123,7 @@ func TestPandasAndFigures(t *testing.T) {
 func TestJavaScriptCells(t *testing.T) {
 	k := open(t, kernel.JavaScript, Options{})
 	check(t, k, []sample{
+		{code: ""},
 		{code: "const x = 40; let y = 1; class A {}", value: ""},
 		{code: "x + 2", value: "42"},
 		{code: "const x = 41; class A { z() {} }; x", value: "41"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/host"
@@ -65,4 +66,46 @@ func TestHostsLimits(t *testing.T) {
 	if len(x.Error.Name) != maxErrorName || len(x.Error.Traceback) != maxErrorText {
 		t.Errorf("an error of %d and %d bytes", len(x.Error.Name), len(x.Error.Traceback))
 	}
+}
+
+// dead is a session whose kernel had ended at the snapshot.
+type dead struct{ *local }
+
+func (dead) Attach(context.Context, int, api.ExecSpec, host.Stdio) (host.Process, error) {
+	return nil, api.Errorf(api.CodeNotFound, "cannot attach: because no such program came with the snapshot")
+}
+
+// A kernel that had died at the snapshot does not keep its sandbox from being
+// restored: the session is there, and empty.
+func TestResumeOfADeadKernel(t *testing.T) {
+	k, err := Resume(t.Context(), dead{newLocal(t, kernel.Python)}, api.KernelRef{ID: "a", Language: kernel.Python, PID: 9}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close(context.WithoutCancel(t.Context()))
+	if got := mainText(run(t, k, "6 * 7", RunOptions{})); got != "42" || k.Ref().ID != "a" {
+		t.Errorf("session %q gives %q", k.Ref().ID, got)
+	}
+}
+
+// A cell that was busy at the snapshot and does not heed the interrupt loses its
+// kernel, and not the sandbox.
+func TestResumeOfADeafKernel(t *testing.T) {
+	k, err := Resume(t.Context(), deaf{newLocal(t, kernel.Python)}, api.KernelRef{ID: "a", Language: kernel.Python, PID: 9, Busy: true},
+		Options{Grace: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close(context.WithoutCancel(t.Context()))
+	if got := mainText(run(t, k, "6 * 7", RunOptions{})); got != "42" {
+		t.Errorf("the session gives %q", got)
+	}
+}
+
+// deaf is a session whose kernel says nothing.
+type deaf struct{ *local }
+
+func (d deaf) Attach(ctx context.Context, _ int, spec api.ExecSpec, std host.Stdio) (host.Process, error) {
+	spec.Argv = []string{"sh", "-c", "trap '' INT; while :; do sleep 1; done"}
+	return d.Start(ctx, spec, std)
 }

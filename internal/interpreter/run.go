@@ -26,7 +26,7 @@ type RunOptions struct {
 	// beyond is dropped, and the cell goes on.
 	OutputBytes, ResultBytes int64
 	// Sink is told what the cell says while it runs, one event at a time, on another
-	// goroutine. While it blocks, the cell waits.
+	// goroutine. While it blocks, the cell goes on, but Run does not return.
 	Sink func(api.CodeEvent)
 }
 
@@ -69,6 +69,9 @@ func (k *Kernel) Run(ctx context.Context, code string, o RunOptions) (api.CodeEx
 		return api.CodeExecution{}, err
 	}
 	o = o.withDefaults()
+	events := newRelay(o.Sink)
+	defer events.finish() // after release: the next cell waits for nobody's reader
+	o.Sink = events.give
 	release, err := k.take(ctx)
 	if err != nil {
 		return api.CodeExecution{}, err

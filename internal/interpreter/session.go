@@ -49,7 +49,7 @@ func (k *Kernel) Language() string { return k.language }
 
 // Ref names the session, to be taken up after a restore of a snapshot.
 func (k *Kernel) Ref() api.KernelRef {
-	ref := api.KernelRef{ID: k.o.ID, Language: k.language, Cwd: k.o.Cwd}
+	ref := api.KernelRef{ID: k.o.ID, Language: k.language, Cwd: k.o.Cwd, Busy: len(k.turn) > 0}
 	if p := k.current(); p != nil {
 		ref.PID = p.proc.PID()
 	}

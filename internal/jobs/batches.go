@@ -16,6 +16,10 @@ import (
 // CodeInvalid, CodeNotFound (file, template), CodeExhausted when owner keeps too
 // many.
 func (s *Service) Create(ctx context.Context, owner string, req api.BatchRequest) (api.Batch, error) {
+	if req.InputFileID == "" {
+		return api.Batch{}, api.Errorf(api.CodeInvalid, "cannot begin the batch: because input_file_id is missing").
+			WithFix("upload the items with POST /v1/files, and give the id of that file")
+	}
 	window, err := windowOf(req.CompletionWindow)
 	if err != nil {
 		return api.Batch{}, err
@@ -28,7 +32,7 @@ func (s *Service) Create(ctx context.Context, owner string, req api.BatchRequest
 	}
 	now := time.Now()
 	b := api.Batch{
-		ID: newID(batchPrefix), Object: "batch", Status: api.BatchValidating, InputFileID: req.InputFileID,
+		ID: durable.NewID(batchPrefix), Object: "batch", Status: api.BatchValidating, InputFileID: req.InputFileID,
 		Endpoint: req.Endpoint, CompletionWindow: windowText(req.CompletionWindow), Metadata: req.Metadata,
 		CreatedAt: now.Unix(), ExpiresAt: now.Add(window).Unix(), Request: req,
 		Progress: api.BatchProgress{Verdicts: map[api.Verdict]int64{}},
@@ -58,7 +62,7 @@ func (s *Service) Create(ctx context.Context, owner string, req api.BatchRequest
 // roomForBatch bounds what a tenant keeps.
 func (s *Service) roomForBatch(owner string) error {
 	var bytes int64
-	ids := idsIn(s.tenantDir(owner, "batches"), batchPrefix)
+	ids := durable.IDs(s.tenantDir(owner, "batches"), batchPrefix)
 	for _, id := range ids {
 		if r, err := s.find(owner, id); err == nil { // else it was removed just now
 			bytes += r.Bytes
@@ -80,11 +84,11 @@ func (s *Service) prepare(r record) (dir string, err error) {
 	defer upload.Close()
 	parent := s.tenantDir(r.Owner, "batches")
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", diskError("create a batch", err)
+		return "", durable.DiskError("create a batch", err)
 	}
 	tmp, err := os.MkdirTemp(parent, ".new-*")
 	if err != nil {
-		return "", diskError("create a batch", err)
+		return "", durable.DiskError("create a batch", err)
 	}
 	dir = filepath.Join(parent, r.Batch.ID)
 	err = os.Link(upload.Name(), filepath.Join(tmp, inputName)) // uploads never change
@@ -98,7 +102,7 @@ func (s *Service) prepare(r record) (dir string, err error) {
 		err = durable.SyncDir(parent)
 	}
 	if err != nil {
-		return "", diskError("create a batch", errors.Join(err, os.RemoveAll(tmp)))
+		return "", durable.DiskError("create a batch", errors.Join(err, os.RemoveAll(tmp)))
 	}
 	return dir, nil
 }
@@ -156,7 +160,7 @@ func (s *Service) Retry(owner, id string, req api.BatchRetry) (api.Batch, error)
 	}
 	if err := j.write(); err != nil {
 		s.drop(j)
-		return api.Batch{}, diskError("retry the batch", err)
+		return api.Batch{}, durable.DiskError("retry the batch", err)
 	}
 	s.start(j)
 	return j.describe(), nil
@@ -181,10 +185,10 @@ func (s *Service) Remove(owner, id string) error {
 	defer unlock()
 	gone := filepath.Join(filepath.Dir(dir), ".new-"+strings.TrimPrefix(id, batchPrefix))
 	if err := os.Rename(dir, gone); err != nil { // in one step: half a batch is none
-		return diskError("delete the batch", err)
+		return durable.DiskError("delete the batch", err)
 	}
 	if err := os.RemoveAll(gone); err != nil {
-		return diskError("delete the batch", err)
+		return durable.DiskError("delete the batch", err)
 	}
 	return nil
 }

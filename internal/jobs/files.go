@@ -27,11 +27,11 @@ func (s *Service) Upload(owner, filename string, r io.Reader) (api.File, error) 
 		return api.File{}, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return api.File{}, diskError("keep the file", err)
+		return api.File{}, durable.DiskError("keep the file", err)
 	}
 	tmp, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
-		return api.File{}, diskError("keep the file", err)
+		return api.File{}, durable.DiskError("keep the file", err)
 	}
 	defer os.Remove(tmp.Name()) // fails when it has its name
 	source := &reader{r: r}
@@ -44,17 +44,17 @@ func (s *Service) Upload(owner, filename string, r io.Reader) (api.File, error) 
 	case source.err != nil:
 		return api.File{}, api.Errorf(api.CodeInvalid, "cannot keep the file: because the upload broke off: %w", source.err).WithFix("send it again")
 	case err != nil:
-		return api.File{}, diskError("keep the file", err)
+		return api.File{}, durable.DiskError("keep the file", err)
 	case n > s.cfg.MaxFileBytes:
 		return api.File{}, api.Errorf(api.CodeInvalid, "cannot keep the file: because it is larger than %s", api.FormatBytes(s.cfg.MaxFileBytes)).
 			WithFix("split it into several batches")
 	}
-	f := api.File{ID: newID(filePrefix), Object: "file", Bytes: n, CreatedAt: unixNow(), Filename: plainName(filename), Purpose: "batch", Status: "processed"}
+	f := api.File{ID: durable.NewID(filePrefix), Object: "file", Bytes: n, CreatedAt: unixNow(), Filename: plainName(filename), Purpose: "batch", Status: "processed"}
 	if err := os.Rename(tmp.Name(), filepath.Join(dir, f.ID)); err != nil {
-		return api.File{}, diskError("keep the file", err)
+		return api.File{}, durable.DiskError("keep the file", err)
 	}
 	if err := durable.WriteJSON(filepath.Join(dir, f.ID+".json"), f); err != nil { // with it the file exists
-		return api.File{}, diskError("keep the file", err)
+		return api.File{}, durable.DiskError("keep the file", err)
 	}
 	return f, nil
 }
@@ -128,7 +128,7 @@ func (s *Service) roomForFile(owner string) error {
 func (s *Service) Files(owner string) ([]api.File, error) {
 	dir := s.tenantDir(owner, "files")
 	list := []api.File{}
-	for _, id := range idsIn(dir, filePrefix) {
+	for _, id := range durable.IDs(dir, filePrefix) {
 		var f api.File
 		if durable.ReadJSON(filepath.Join(dir, id+".json"), &f) == nil { // else it is being made or removed
 			list = append(list, f)
@@ -164,14 +164,14 @@ func (s *Service) OpenFile(owner, id string) (api.File, *os.File, error) {
 		st, err := content.Stat()
 		if err != nil {
 			content.Close()
-			return f, nil, diskError("read the file", err)
+			return f, nil, durable.DiskError("read the file", err)
 		}
 		f.Bytes = st.Size()
 		return f, content, nil
 	}
 	var f api.File
 	dir := s.tenantDir(owner, "files")
-	if !isID(id, filePrefix) || durable.ReadJSON(filepath.Join(dir, id+".json"), &f) != nil {
+	if !durable.IsID(id, filePrefix) || durable.ReadJSON(filepath.Join(dir, id+".json"), &f) != nil {
 		return f, nil, noFile(id)
 	}
 	content, err := os.Open(filepath.Join(dir, id))
@@ -184,7 +184,7 @@ func (s *Service) OpenFile(owner, id string) (api.File, *os.File, error) {
 // outputOf finds the results, or the rejected records, of a batch by a file's id.
 func (s *Service) outputOf(owner, id string) (f api.File, path string, ok bool) {
 	for prefix, name := range map[string]string{outputPrefix: "results.jsonl", errorPrefix: "rejected.jsonl"} {
-		if !isID(id, prefix) {
+		if !durable.IsID(id, prefix) {
 			continue
 		}
 		b, err := s.Get(owner, batchPrefix+strings.TrimPrefix(id, prefix))
@@ -212,7 +212,7 @@ func (s *Service) RemoveFile(owner, id string) error {
 		return noFile(id)
 	}
 	if err = errors.Join(err, os.Remove(filepath.Join(dir, id))); err != nil {
-		return diskError("delete the file", err)
+		return durable.DiskError("delete the file", err)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ var (
 func (s *Service) take(dir string, r record) (*job, error) {
 	unlock, ok, err := durable.TryLock(filepath.Join(dir, "lock"))
 	if err != nil {
-		return nil, diskError("run the batch", err)
+		return nil, durable.DiskError("run the batch", err)
 	}
 	if !ok {
 		return nil, elsewhere()

@@ -14,15 +14,10 @@ package jobs
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -102,13 +97,13 @@ type Service struct {
 func Open(cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, diskError("open the batches", err)
+		return nil, durable.DiskError("open the batches", err)
 	}
 	s := &Service{cfg: cfg, queue: fair.New(cfg.MaxRunning, cfg.MaxRunningEach), live: map[string]*job{}, uploads: map[string]int{}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	tenants, err := os.ReadDir(cfg.Dir)
 	if err != nil {
-		return nil, diskError("open the batches", err)
+		return nil, durable.DiskError("open the batches", err)
 	}
 	for _, t := range tenants {
 		s.resume(filepath.Join(cfg.Dir, t.Name()))
@@ -143,7 +138,7 @@ func (s *Service) Working() bool {
 func (s *Service) resume(tenant string) {
 	dropPartial(filepath.Join(tenant, "files"))
 	dropPartial(filepath.Join(tenant, "batches"))
-	for _, id := range idsIn(filepath.Join(tenant, "batches"), batchPrefix) {
+	for _, id := range durable.IDs(filepath.Join(tenant, "batches"), batchPrefix) {
 		var r record
 		dir := filepath.Join(tenant, "batches", id)
 		if err := durable.ReadJSON(filepath.Join(dir, recordName), &r); err != nil {
@@ -178,8 +173,7 @@ func dropPartial(dir string) {
 
 // tenantDir is where an owner's things are. Owners' names are not names of files.
 func (s *Service) tenantDir(owner, what string) string {
-	h := sha256.Sum256([]byte(owner))
-	return filepath.Join(s.cfg.Dir, hex.EncodeToString(h[:16]), what)
+	return filepath.Join(s.cfg.Dir, durable.FileName(owner), what)
 }
 
 // The ids say what they name, as OpenAI's do.
@@ -189,40 +183,5 @@ const (
 	outputPrefix = "file-out-" // and the batch's own part of its id
 	errorPrefix  = "file-err-"
 )
-
-func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
-
-// isID tells whether a caller's word can be an id, and so the name of a file.
-func isID(s, prefix string) bool {
-	rest, ok := strings.CutPrefix(s, prefix)
-	if !ok || len(rest) != 26 {
-		return false
-	}
-	return !strings.ContainsFunc(rest, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
-}
-
-// idsIn lists the ids in a directory.
-func idsIn(dir, prefix string) []string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for _, e := range entries {
-		if isID(e.Name(), prefix) {
-			ids = append(ids, e.Name())
-		}
-	}
-	return ids
-}
-
-// diskError is for a failure of our own disk.
-func diskError(what string, err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err // the path is of this host
-	}
-	return api.Errorf(api.CodeInternal, "cannot %s: because of %w", what, err).WithFix("see that the server's disk has room and works")
-}
 
 func unixNow() int64 { return time.Now().Unix() }

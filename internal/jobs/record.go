@@ -43,7 +43,7 @@ func (s *Service) batchDir(owner, id string) string {
 // find reads owner's batch. CodeNotFound.
 func (s *Service) find(owner, id string) (record, error) {
 	var r record
-	if !isID(id, batchPrefix) || durable.ReadJSON(filepath.Join(s.batchDir(owner, id), recordName), &r) != nil || r.Owner != owner {
+	if !durable.IsID(id, batchPrefix) || durable.ReadJSON(filepath.Join(s.batchDir(owner, id), recordName), &r) != nil || r.Owner != owner {
 		return r, api.Errorf(api.CodeNotFound, "cannot find batch %.80q: because there is none", id).WithFix("list them with GET /v1/batches")
 	}
 	return r, nil
@@ -68,7 +68,7 @@ func (s *Service) Get(owner, id string) (api.Batch, error) {
 // List describes owner's batches, the newest first.
 func (s *Service) List(owner string) ([]api.Batch, error) {
 	list := []api.Batch{}
-	for _, id := range idsIn(s.tenantDir(owner, "batches"), batchPrefix) {
+	for _, id := range durable.IDs(s.tenantDir(owner, "batches"), batchPrefix) {
 		if b, err := s.Get(owner, id); err == nil { // else it was removed just now
 			list = append(list, b)
 		}

@@ -163,7 +163,7 @@ func testTools(t *testing.T, r *rig, s *sdk.ClientSession) {
 	if got := toolNames(t, s); !slices.Equal(got, want) {
 		t.Errorf("tools %v, want %v", got, want)
 	}
-	id := use(t, s, "create_sandbox", map[string]any{"template": "fake", "ttl_seconds": 60})["sandbox_id"]
+	id := use(t, s, "create_sandbox", map[string]any{"template": "fake", "ttl_seconds": 60, "metadata": map[string]any{"item": 7, "job": "x"}})["sandbox_id"]
 	if got := use(t, s, "exec", map[string]any{"sandbox_id": id, "command": "echo out\nstderr err\nexit 3"}); got["stdout"] != "out\n" || got["stderr"] != "err\n" || got["exit_code"] != 3.0 || got["verdict"] != "nonzero" {
 		t.Errorf("exec: %v", got)
 	}

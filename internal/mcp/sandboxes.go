@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -40,7 +41,7 @@ type Create struct {
 	Name         string            `json:"name,omitempty"`
 	TTL          float64           `json:"ttl_seconds,omitempty" jsonschema:"wall clock from now until it is destroyed; default 3600"`
 	Env          map[string]string `json:"env,omitempty" jsonschema:"environment of every command"`
-	Metadata     map[string]string `json:"metadata,omitempty"`
+	Metadata     map[string]any    `json:"metadata,omitempty" jsonschema:"your own words about it; numbers are kept as text"`
 }
 
 // Sandbox is one sandbox as a model is told of it.
@@ -60,12 +61,26 @@ func describe(sb api.Sandbox) Sandbox {
 
 func (t *toolset) create(ctx context.Context, in Create) (result[Sandbox], error) {
 	sb, err := t.c.Sandboxes.Create(ctx, api.CreateRequest{
-		Template: in.Template, FromSnapshot: in.FromSnapshot, Name: in.Name, TTLSeconds: in.TTL, Env: in.Env, Metadata: in.Metadata,
+		Template: in.Template, FromSnapshot: in.FromSnapshot, Name: in.Name, TTLSeconds: in.TTL, Env: in.Env, Metadata: asText(in.Metadata),
 	})
 	if err != nil {
 		return result[Sandbox]{}, err
 	}
 	return result[Sandbox]{out: describe(sb.Info)}, nil
+}
+
+// asText makes text of values that are none: models put their own things in.
+func asText(values map[string]any) map[string]string {
+	texts := map[string]string{}
+	for k, v := range values {
+		text, ok := v.(string)
+		if !ok {
+			b, _ := json.Marshal(v) // it was read from JSON
+			text = string(b)
+		}
+		texts[k] = text
+	}
+	return texts
 }
 
 // Sandboxes is what list_sandboxes and fork_sandbox give.

@@ -5,30 +5,15 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/crashtest"
 )
 
-// The crash test runs this test binary as a process that SIGKILLs itself at one
-// step, and then looks at what the next one makes of the remains.
-const (
-	crashStepEnv = "BRIG_TEST_CRASH_STEP"
-	crashDirEnv  = "BRIG_TEST_CRASH_DIR"
-)
-
-func TestMain(m *testing.M) {
-	if step := os.Getenv(crashStepEnv); step != "" {
-		if err := crashChild(step, os.Getenv(crashDirEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		os.Exit(1) // the step never came
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { crashtest.Main(m, crashChild) }
 
 // crashSteps are where a process may die, in the order in which it meets them,
 // and how many snapshots there are then.
@@ -63,8 +48,7 @@ func crashChild(step, dir string) error {
 	}
 	s.at = func(now string) {
 		if now == step {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+			crashtest.Die()
 		}
 	}
 	m, err := s.Create(ctx, func(dir string) (api.Snapshot, error) {
@@ -104,25 +88,13 @@ func crashChild(step, dir string) error {
 	return nil
 }
 
-func crashCommand(t *testing.T, step, dir string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crashStepEnv+"="+step, crashDirEnv+"="+dir)
-	cmd.Stderr = os.Stderr
-	return cmd
-}
-
 // TestKilledAtEachStep: whatever is killed when, what is listed can be used, nothing
 // half-made is left by the next process, and doing it again succeeds.
 func TestKilledAtEachStep(t *testing.T) {
 	for _, try := range crashSteps {
 		t.Run(try.step, func(t *testing.T) {
 			dir := t.TempDir()
-			err := crashCommand(t, try.step, dir).Run()
-			status, ok := err.(*exec.ExitError)
-			if !ok || status.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-				t.Fatalf("the process ended with %v, want SIGKILL", err)
-			}
+			crashtest.Run(t, try.step, dir)
 			s := openIn(t, dir, Options{})
 			if left, _ := filepath.Glob(s.path("tmp/*")); len(left) != 1 { // our own
 				t.Errorf("half-made: %v", left)
@@ -152,7 +124,7 @@ func TestKilledAtEachStep(t *testing.T) {
 // A hold ends with its process, and not before.
 func TestHoldOfAnotherProcess(t *testing.T) {
 	dir := t.TempDir()
-	cmd := crashCommand(t, "wait", dir)
+	cmd := crashtest.Command(t, "wait", dir)
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/durable"
 )
 
 // sumChunk is how much is read at once, and how long a caller that went away
@@ -87,12 +88,7 @@ func writeSynced(path string, data []byte) error {
 
 // syncDir makes names in a directory durable.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fileError("write", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return fileError("write", dir, err)
 	}
 	return nil

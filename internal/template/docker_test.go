@@ -163,6 +163,28 @@ func TestDockerfileTwiceIsTheSame(t *testing.T) {
 	}
 }
 
+// TestWorkdirIsTheUsers: who works in a new WORKDIR may write there; one that is
+// there stays whose it was.
+func TestWorkdirIsTheUsers(t *testing.T) {
+	c := open(t, t.TempDir())
+	_, err := c.Build(t.Context(), "base", BuildOptions{From: rootTar(t)}, nil)
+	must(t, err)
+	file, dir := buildContext(t, "FROM base\nWORKDIR /first\nUSER 7:8\nWORKDIR /first\nWORKDIR sub\n")
+	tm, _, _, err := docker(t, c, &shell{t: t}, file, dir)
+	must(t, err)
+	img, err := image.Open(tm.Root.Image)
+	must(t, err)
+	defer img.Close()
+	owners := map[string][2]uint32{}
+	must(t, img.Walk(t.Context(), func(string) bool { return true }, func(e image.Entry, _ string, _ []byte) error {
+		owners[e.Path] = [2]uint32{e.UID, e.GID}
+		return nil
+	}))
+	if owners["/first"] != [2]uint32{0, 0} || owners["/first/sub"] != [2]uint32{7, 8} {
+		t.Errorf("the directories are of %v and %v", owners["/first"], owners["/first/sub"])
+	}
+}
+
 func TestDockerfileCacheDependsOnWhatIsUsed(t *testing.T) {
 	c := open(t, t.TempDir())
 	_, err := c.Build(t.Context(), "base", BuildOptions{From: rootTar(t)}, nil)
@@ -417,4 +439,12 @@ func TestKilledBuildChild(t *testing.T) {
 		o.Try = func(context.Context, Template) error { die("try"); return nil }
 	})
 	t.Fatalf("the step %q never came: %v", at, err)
+}
+
+// TestFromAFileThatIsNotThere: a path that names nothing is no template's name.
+func TestFromAFileThatIsNotThere(t *testing.T) {
+	_, err := open(t, t.TempDir()).Build(t.Context(), "app", BuildOptions{From: "./nothing.tar"}, nil)
+	if api.CodeOf(err) != api.CodeInvalid || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("error %v", err)
+	}
 }

@@ -215,7 +215,7 @@ func (w *work) prepare(ctx context.Context) (string, error) {
 		c := w.step.Copy
 		return keyOf("copy", w.files.chain, c.Dest, c.Chown, c.Chmod, c.Unpack, w.copy.digest), nil
 	}
-	return keyOf("workdir", w.files.chain, w.step.Workdir), nil
+	return keyOf("workdir", w.files.chain, w.step.Workdir, w.step.User), nil
 }
 
 // do carries the step out and gives what it changes.
@@ -230,8 +230,21 @@ func (w *work) do(ctx context.Context) (*rootfs.Tree, error) {
 	case w.step.Copy != nil:
 		return w.b.place(ctx, tree, w.step.Copy, w.copy)
 	}
+	return w.doWorkdir(tree)
+}
+
+// doWorkdir makes the directory that the next steps work in. Who runs them may
+// write there.
+func (w *work) doWorkdir(tree *rootfs.Tree) (*rootfs.Tree, error) {
+	var owner users.Account
+	if w.step.User != "" {
+		var err error
+		if owner, err = findAccount(tree, w.step.User); err != nil {
+			return nil, err
+		}
+	}
 	delta := rootfs.NewDelta(rootfs.Limits{})
-	return delta, makeDirs(delta, tree, w.step.Workdir, users.Account{})
+	return delta, makeDirs(delta, tree, w.step.Workdir, owner)
 }
 
 // makeDirs puts a directory and its parents into a delta, as far as they are not

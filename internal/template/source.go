@@ -81,6 +81,10 @@ func (c *Catalog) source(ctx context.Context, name string, o BuildOptions, emit 
 	if st, err := os.Stat(o.From); o.From == "-" || (err == nil && strings.Contains(o.From, "/")) || (err == nil && !st.IsDir()) {
 		return fromFiles(o, progress)
 	}
+	if strings.Contains(o.From, "/") {
+		return source{}, api.Errorf(api.CodeInvalid, "cannot read %.200q: because there is no such file or directory", o.From).
+			WithFix("name one that exists; an image of a registry is written docker://IMAGE:TAG")
+	}
 	base, err := c.lookup(o.From)
 	if api.CodeOf(err) == api.CodeNotFound && slices.Contains(templates.Names(), o.From) {
 		return c.fromRecipe(ctx, o.From, o, progress) // what it would be built from

@@ -49,7 +49,19 @@ test('where a command runs, and as whom', async () => {
   const own = await sandbox.commands.run('echo $(pwd) $A', { cwd: '/tmp', envs: { A: 'b' } })
   assert.equal(own.stdout, '/tmp b\n')
   await assert.rejects(sandbox.commands.run('true', { cwd: '/no/such/place' }), /cwd/)
+  const nobody = await sandbox.commands.run('echo $(id -u) $(id -g) $HOME', { user: 'nobody' })
+  assert.equal(nobody.stdout, '65534 65534 /\n')
   await assert.rejects(sandbox.commands.run('true', { user: 'eve' }), /user/)
+  await sandbox.files.write('/root/deep/own.txt', 'x', { user: 'root' })
+  assert.equal((await sandbox.files.getInfo('/root/deep/own.txt')).owner, 'root')
+  assert.equal((await sandbox.files.getInfo('/root/deep')).owner, 'root')
+})
+
+test('what a shell leaves in the background goes on printing', async () => {
+  await sandbox.commands.run('(until [ -e /tmp/go ]; do sleep 0.05; done; head -c 1000000 /dev/zero; echo $? > /tmp/printed) &')
+  await sandbox.files.write('/tmp/go', '')
+  await eventually('it printed', () => sandbox.files.exists('/tmp/printed'))
+  assert.equal((await sandbox.commands.run('cat /tmp/printed')).stdout, '0\n')
 })
 
 test('a command in the background, its output as it comes, its stdin', async () => {

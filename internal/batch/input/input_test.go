@@ -163,6 +163,8 @@ func TestProviders(t *testing.T) {
 		"python is meant": {chat("```bash\npip install x\n```\n"+python+"\n```text\nout\n```", "stop"), input.OpenAI, "print(1)\n", "python", ""},
 		"open block":      {chat("```python\nprint(", "stop"), input.OpenAI, "", "", "has no end"},
 		"other language":  {chat("```cobol\nx\n```", "stop"), input.OpenAI, "", "", `language "cobol"`},
+		"completions":     {openai(`{"object": "text_completion", "choices": [{"text": "` + "```sh\\nx\\n```" + `", "finish_reason": "stop"}]}`), input.OpenAI, "x\n", "sh", ""},
+		"no reason":       {`{"custom_id": "a", "result": {"type": "errored", "error": {}}}`, input.Anthropic, "", "", "says nothing"},
 		"no text":         {openai(`{"choices": [{"message": {"content": {"odd": 1}}}]}`), input.OpenAI, "", "", "no text"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,15 @@ func languages() []language {
 	}
 }
 
+// Languages are the names that templates know languages by.
+func Languages() []string {
+	var names []string
+	for _, l := range languages() {
+		names = append(names, l.name)
+	}
+	return names
+}
+
 // Language gives the name that templates know a language by.
 func Language(name string) (string, bool) {
 	name = strings.ToLower(name)

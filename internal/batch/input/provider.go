@@ -9,14 +9,15 @@ import (
 )
 
 // openAILine is one line of an OpenAI batch output file, for the endpoints
-// /v1/chat/completions and /v1/responses.
+// /v1/chat/completions, /v1/responses and /v1/completions.
 type openAILine struct {
 	CustomID string `json:"custom_id"`
 	Response *struct {
 		StatusCode int `json:"status_code"`
 		Body       struct {
 			Choices []struct {
-				FinishReason string `json:"finish_reason"`
+				FinishReason string  `json:"finish_reason"`
+				Text         *string `json:"text"` // of /v1/completions
 				Message      struct {
 					Content json.RawMessage `json:"content"`
 					Refusal *string         `json:"refusal"`
@@ -53,7 +54,7 @@ func parseOpenAI(line []byte, o Options) (it api.Item, id, reason string) {
 func openAIAnswer(l openAILine) (answer, reason string) {
 	switch {
 	case l.Error != nil:
-		return "", "the request failed: " + quote(l.Error.Code+" "+l.Error.Message)
+		return "", failure(l.Error.Code, l.Error.Message)
 	case l.Response == nil:
 		return "", "the request has no response"
 	case l.Response.StatusCode != 0 && l.Response.StatusCode != 200:
@@ -76,6 +77,9 @@ func openAIAnswer(l openAILine) (answer, reason string) {
 		return "", "the answer was cut at the token limit"
 	case c.FinishReason == "content_filter", c.Message.Refusal != nil && *c.Message.Refusal != "":
 		return "", "the model refused to answer"
+	}
+	if c.Text != nil {
+		return *c.Text, ""
 	}
 	var text string
 	if json.Unmarshal(c.Message.Content, &text) == nil {
@@ -120,7 +124,7 @@ func anthropicAnswer(l anthropicLine) (answer, reason string) {
 	case l.Result == nil:
 		return "", "the request has no result"
 	case l.Result.Type == "errored":
-		return "", "the request failed: " + quote(l.Result.Error.Error.Type+" "+l.Result.Error.Error.Message)
+		return "", failure(l.Result.Error.Error.Type, l.Result.Error.Error.Message)
 	case l.Result.Type != "succeeded":
 		return "", "the request did not succeed: " + quote(l.Result.Type)
 	case l.Result.Message.StopReason == "max_tokens":
@@ -129,6 +133,14 @@ func anthropicAnswer(l anthropicLine) (answer, reason string) {
 		return "", "the model refused to answer"
 	}
 	return textOf(l.Result.Message.Content), ""
+}
+
+// failure is why there is no answer, as far as the provider says.
+func failure(code, message string) string {
+	if why := strings.TrimSpace(code + " " + message); why != "" {
+		return "the request failed: " + quote(why)
+	}
+	return "the request failed, and its error says nothing"
 }
 
 // fromAnswer makes an item of a model's answer.

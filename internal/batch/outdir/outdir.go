@@ -55,6 +55,22 @@ func (d Dir) Exists() bool {
 	return err == nil
 }
 
+// Forget takes back a batch that was begun and can't be run. What stays is
+// rejected.jsonl, if it says something, and what is not of a batch that runs here.
+func (d Dir) Forget() error {
+	var errs []error
+	for _, ours := range []string{d.meta(), d.progress(), d.Input(), d.Journal()} {
+		errs = append(errs, os.RemoveAll(ours))
+	}
+	if info, err := os.Stat(d.Rejected()); err == nil && info.Size() == 0 {
+		errs = append(errs, os.Remove(d.Rejected()))
+	}
+	for _, dir := range []string{filepath.Join(string(d), ".brig"), string(d)} {
+		_ = os.Remove(dir) // fails unless it is empty
+	}
+	return d.writeError(errors.Join(errs...))
+}
+
 // writeFile replaces a file in one step: whoever reads it sees the old one or
 // the new one. A durable one survives the machine's crash, which takes a flush
 // of the disk.
@@ -116,5 +132,8 @@ func (d Dir) writeError(err error) error {
 }
 
 func (d Dir) readError(err error) error {
+	if err == nil {
+		return nil
+	}
 	return api.Errorf(api.CodeInternal, "cannot read %s: because %w", d, err)
 }

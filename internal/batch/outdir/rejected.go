@@ -4,8 +4,28 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 )
+
+// EachRejected gives each whole line of rejected.jsonl, as long as more is true.
+func (d Dir) EachRejected(give func(line []byte) (more bool)) error {
+	return d.eachWhole(d.Rejected(), give)
+}
+
+// EachResult gives each whole line of results.jsonl, as long as more is true.
+func (d Dir) EachResult(give func(line []byte) (more bool)) error {
+	return d.eachWhole(d.Results(), give)
+}
+
+// eachWhole passes over a line that a crash cut; a file that is not there has none.
+func (d Dir) eachWhole(name string, give func(line []byte) (more bool)) error {
+	err := eachLine(name, func(line []byte, whole bool) bool { return !whole || give(line) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return d.readError(err)
+}
 
 // Rejects writes rejected.jsonl anew: it is a projection of the input, which
 // every run reads from its beginning.

@@ -64,19 +64,19 @@ func (c Command) Repair(ctx context.Context, r Request) (string, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // somebody else may hold its pipes
-	stdout, stderr := &capped{max: MaxCodeBytes}, &capped{max: maxStderrBytes}
+	stdout, stderr := &capped{max: MaxCodeBytes, full: cancel}, &capped{max: maxStderrBytes}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), stdout, stderr
 	err = cmd.Run()
 	if cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
 	}
 	switch {
+	case stdout.cut:
+		return "", fmt.Errorf("the repair command printed more than %s", api.FormatBytes(MaxCodeBytes))
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("the repair command did not end within %s: %w", c.Timeout, ctx.Err())
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return "", fmt.Errorf("the repair command failed: %w: %s", err, strings.TrimSpace(stderr.kept.String()))
-	case stdout.cut:
-		return "", fmt.Errorf("the repair command printed more than %s", api.FormatBytes(MaxCodeBytes))
 	}
 	return codeOf(stdout.kept.String(), r.Language)
 }
@@ -97,16 +97,20 @@ func codeOf(answer, language string) (string, error) {
 	return code, nil
 }
 
-// capped keeps the first max bytes and lets the writer go on. The buffer is not
-// embedded: its ReadFrom would go round the cap.
+// capped keeps the first max bytes, says so once when there are more, and lets the
+// writer go on. The buffer is not embedded: its ReadFrom would go round the cap.
 type capped struct {
 	kept bytes.Buffer
 	max  int
 	cut  bool
+	full func() // may be nil
 }
 
 func (c *capped) Write(b []byte) (int, error) {
 	if room := c.max - c.kept.Len(); len(b) > room {
+		if c.full != nil && !c.cut {
+			c.full()
+		}
 		c.cut = true
 		c.kept.Write(b[:room])
 		return len(b), nil

@@ -56,6 +56,7 @@ func TestCommand(t *testing.T) {
 		"open block": {"printf '```py\\na\\n'", "", "has no end"},
 		"no utf-8":   {`printf '\377'`, "", "not UTF-8"},
 		"too much":   {"head -c 2000000 /dev/zero | tr '\\0' x", "", "more than 1MiB"},
+		"endless":    {"yes", "", "more than 1MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, err := shell(tc.script).Repair(t.Context(), repair.Request{CustomID: "the id", Language: "python", Verdict: api.Nonzero})

@@ -12,9 +12,18 @@ import (
 
 // upload is a file on its way in.
 type upload struct {
-	path string
-	mode uint32
-	data []byte
+	path  string
+	mode  uint32
+	owner *[2]uint32
+	data  []byte
+}
+
+// ownerOf takes the owner that a request may end with.
+func ownerOf(r *guest.Reader) *[2]uint32 {
+	if !r.More() {
+		return nil
+	}
+	return &[2]uint32{r.U32(), r.U32()}
 }
 
 func (a *agent) put(f guest.Frame) {
@@ -22,7 +31,7 @@ func (a *agent) put(f guest.Frame) {
 	switch {
 	case f.Type == guest.TypePut:
 		r := guest.NewReader(f.Payload)
-		a.puts[f.Stream] = &upload{path: inside("", string(r.Bytes())), mode: r.U32()}
+		a.puts[f.Stream] = &upload{path: inside("", string(r.Bytes())), mode: r.U32(), owner: ownerOf(r)}
 	case up == nil:
 		// The host gave the stream up.
 	case f.Type == guest.TypeData:
@@ -31,7 +40,7 @@ func (a *agent) put(f guest.Frame) {
 		}
 	default:
 		delete(a.puts, f.Stream)
-		a.answer(f.Stream, a.box.state.files.put(up.path, &node{Kind: api.FileRegular, Mode: up.mode, Data: up.data}))
+		a.answer(f.Stream, a.box.state.files.put(up.path, &node{Kind: api.FileRegular, Mode: up.mode, Data: up.data, Owner: up.owner}))
 	}
 }
 
@@ -98,7 +107,11 @@ func (a *agent) list(f guest.Frame) {
 func (a *agent) entry(stream uint32, name string, n *node) {
 	kind := map[api.FileKind]byte{api.FileRegular: 'f', api.FileDir: 'd', api.FileSymlink: 'l', api.FileOther: 'o'}[n.Kind]
 	p := guest.Fields(nil).Bytes([]byte{kind}).U64(uint64(n.size())).U32(n.Mode).String(name)
-	a.send(guest.TypeEntry, stream, p.U64(uint64(n.ModTime)).String(n.Target))
+	p = p.U64(uint64(n.ModTime)).String(n.Target)
+	if n.Owner != nil {
+		p = p.U32(n.Owner[0]).U32(n.Owner[1])
+	}
+	a.send(guest.TypeEntry, stream, p)
 }
 
 // alter handles MKDIR, REMOVE, RENAME and SYMLINK.

@@ -27,6 +27,7 @@
 //	env [NAME]                 print the environment, or one value of it
 //	random                     16 hex digits drawn from the seed of START
 //	hostname, mode             print the box's name; "warm" or "cold"
+//	id                         print uid and gid
 //	sizes                      print the terminal's size, read, print it again
 //	write PATH TEXT            make a file; append adds to one
 //	churn PATH N               write a file N times

@@ -26,7 +26,12 @@ type node struct {
 	// ModTime is when it was put here, in Unix nanoseconds; 0 for what a box begins
 	// with.
 	ModTime int64 `json:"mtime,omitempty"`
+	// Owner is a uid and a gid; nil means root, or whoever it is.
+	Owner *[2]uint32 `json:"owner,omitempty"`
 }
+
+// ordinaryID is the uid and gid of programs.
+const ordinaryID = 1000
 
 func (n *node) size() int64 { return max(n.Length, int64(len(n.Data)), int64(len(n.Target))) }
 
@@ -88,6 +93,9 @@ func (f *files) place(name string, n *node) error {
 	old := f.nodes[name]
 	if old != nil && old.Kind == api.FileDir {
 		return syscall.EISDIR
+	}
+	if old != nil && old.Kind == api.FileOther && n.Kind == api.FileRegular {
+		return syscall.EINVAL
 	}
 	missing, err := f.missingParents(name)
 	if err != nil {

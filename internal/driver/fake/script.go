@@ -75,15 +75,27 @@ func asStatus(cause error) status {
 }
 
 func known(verb string) bool {
-	return slices.Contains(strings.Fields(`stdout stderr echo cat flood env random hostname mode sizes
+	return slices.Contains(strings.Fields(`stdout stderr echo cat flood env random hostname id mode sizes
 		write append churn copy rm mkdir symlink fifo sparse fill
 		sleep hang cpu spin mem fork pid daemon alive stop listen http true false exit signal oom die mute lie`), verb)
+}
+
+// id is whom the program runs as.
+func (p *program) id() string {
+	uid, gid := uint32(ordinaryID), uint32(ordinaryID)
+	switch {
+	case p.req.Flags&guest.ExecRoot != 0:
+		uid, gid = 0, 0
+	case p.req.Flags&guest.ExecAs != 0:
+		uid, gid = p.req.UID, p.req.GID
+	}
+	return fmt.Sprintf("%d %d\n", uid, gid)
 }
 
 // step runs one instruction. A status as the error ends the program so.
 func (p *program) step(verb, rest string) error {
 	switch verb {
-	case "stdout", "echo", "stderr", "cat", "flood", "env", "random", "hostname", "mode", "sizes":
+	case "stdout", "echo", "stderr", "cat", "flood", "env", "random", "hostname", "id", "mode", "sizes":
 		return p.print(verb, rest)
 	case "write", "append", "churn", "copy", "rm", "mkdir", "symlink", "fifo", "sparse", "fill":
 		return p.change(verb, rest)
@@ -119,6 +131,8 @@ func (p *program) print(verb, rest string) error {
 		p.stdout(fmt.Sprintf("%016x\n", p.a.draw()))
 	case "hostname":
 		p.stdout(p.a.host() + "\n")
+	case "id":
+		p.stdout(p.id())
 	case "sizes":
 		p.stdout(p.size())
 		if b, err := p.in.take(); err == nil {

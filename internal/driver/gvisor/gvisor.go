@@ -103,6 +103,7 @@ func New(cfg Config) (*Driver, error) {
 		d.onDisk = true
 		f.Close()
 	}
+	d.sweepProbes()
 	d.memory = newMemoryWatch()
 	relaxTimers()
 	d.spawn, err = startSpawner(os.Geteuid() == 0)

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/brigdev/brig/internal/cgroup"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/driver/drivertest"
 	"github.com/brigdev/brig/internal/driver/gvisor/sentry"
@@ -186,4 +189,35 @@ func writeRoot(t *testing.T, contents []image.Content) driver.RootFS {
 	}
 	sum := sha256.Sum256([]byte(path))
 	return driver.RootFS{Image: path, Digest: hex.EncodeToString(sum[:])}
+}
+
+// TestDeadProbesAreSwept has what a probe leaves whose process was killed, first
+// while another one runs.
+func TestDeadProbesAreSwept(t *testing.T) {
+	d := newDriver(t, Config{})
+	image := filepath.Join(d.root, "probe-12345"+probeSuffix)
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.cgroups.Controllers()) > 0 {
+		if _, err := d.cgroups.Create(probeID(image), cgroup.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := d.lockProbes(unix.LOCK_SH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.sweepProbes()
+	if _, err := os.Stat(image); err != nil {
+		t.Errorf("a living probe's image: %v", err)
+	}
+	unlock()
+	d.sweepProbes()
+	if _, err := os.Stat(image); err == nil {
+		t.Error("a dead probe's image is there")
+	}
+	if ids, _ := d.Leftovers(t.Context()); len(ids) > 0 {
+		t.Errorf("left: %v", ids)
+	}
 }

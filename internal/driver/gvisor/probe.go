@@ -2,10 +2,10 @@ package gvisor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/brigdev/brig/api"
@@ -13,6 +13,7 @@ import (
 	"github.com/brigdev/brig/internal/guest"
 	"github.com/brigdev/brig/internal/guest/agent"
 	"github.com/brigdev/brig/internal/image"
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/runsc/config"
 )
 
@@ -37,16 +38,19 @@ func (d *Driver) tryGuest(ctx context.Context) error {
 		return api.Errorf(api.CodeUnavailable, "cannot run gVisor: because this binary was built with cgo, and the sentry then can't confine its own threads").
 			WithFix("build with CGO_ENABLED=0 (make build does)")
 	}
+	unlock, err := d.lockProbes(unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	path, err := d.probeImage(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(path)
 	l := api.DefaultLimits()
-	id := make([]byte, 6)
-	_, _ = rand.Read(id)
 	b, err := d.boot(ctx, driver.BoxSpec{
-		ID: "probe-" + hex.EncodeToString(id), Hostname: "probe", Limits: l, Attached: true,
+		ID: probeID(path), Hostname: "probe", Limits: l, Attached: true,
 		Root: driver.RootFS{Image: path}, Agent: []string{"/agent"},
 	})
 	if err != nil {
@@ -62,9 +66,48 @@ func (d *Driver) tryGuest(ctx context.Context) error {
 	return err
 }
 
+// A probe is in no journal. Its image is named after it, and is there for longer
+// than its box.
+const probeSuffix = ".erofs"
+
+func probeID(image string) string { return strings.TrimSuffix(filepath.Base(image), probeSuffix) }
+
+// lockProbes is held, shared, by whoever probes, and alone by who cleans up.
+func (d *Driver) lockProbes(how int) (unlock func(), err error) {
+	dir, err := os.Open(d.root)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), how); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return func() { dir.Close() }, nil
+}
+
+// sweepProbes removes what probes left whose process was killed. It is for the
+// next one to do when somebody probes just now.
+func (d *Driver) sweepProbes() {
+	images, _ := filepath.Glob(filepath.Join(d.root, "probe-*"+probeSuffix))
+	if len(images) == 0 {
+		return
+	}
+	unlock, err := d.lockProbes(unix.LOCK_EX | unix.LOCK_NB)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	for _, image := range images {
+		if err := d.Destroy(context.Background(), driver.Handle{ID: probeID(image)}); err != nil {
+			d.cfg.Log.Warn("cannot remove a dead probe", "id", probeID(image), "error", err)
+			continue
+		}
+		_ = os.Remove(image) // if not, the next one tries again
+	}
+}
+
 // probeImage is a root filesystem of one program.
 func (d *Driver) probeImage(ctx context.Context) (string, error) {
-	f, err := os.CreateTemp(d.root, "probe-*.erofs")
+	f, err := os.CreateTemp(d.root, "probe-*"+probeSuffix)
 	if err != nil {
 		return "", err
 	}

@@ -74,6 +74,10 @@ func (d *Driver) Probe(ctx context.Context) driver.Probe {
 		What: "a boundary",
 		Cost: "programs can do all that you can",
 		Fix:  "use --isolation auto",
+	}, {
+		What: "a /work of its own",
+		Cost: "a program finds its files in the directory where it starts; /work is the host's",
+		Fix:  "use relative names, or --isolation auto",
 	}}}
 	start := time.Now()
 	if err := d.probe(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,6 +121,40 @@ func TestLeftBehindMayPrint(t *testing.T) {
 	shell(t, c, `mkfifo go done; (read x <go; head -c 4194304 /dev/zero; head -c 4194304 /dev/zero >&2; echo $? >done) &`)
 	if out, _ := shell(t, c, "echo >go; timeout 30 cat done"); out != "0" {
 		t.Errorf("what was left behind ended with %q", out)
+	}
+}
+
+// TestPutIntoFIFO: the guest neither waits for a FIFO's other end nor writes to it.
+func TestPutIntoFIFO(t *testing.T) {
+	_, c := open(t, newDriver(t, t.TempDir()), driver.BoxSpec{ID: "a"})
+	shell(t, c, `mkfifo idle read; sleep 30 <>read & echo $! >pid`)
+	for _, name := range []string{"idle", "read"} {
+		if err := c.Put(t.Context(), api.WorkDir+"/"+name, 0o644, strings.NewReader("x")); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("put into %s: %v, want EINVAL", name, err)
+		}
+	}
+	if out, _ := shell(t, c, "kill $(cat pid); echo lives"); out != "lives" {
+		t.Errorf("stdout %q", out)
+	}
+}
+
+// TestNoSuchDirectory: what cannot be run says whether the program or its
+// directory is missing.
+func TestNoSuchDirectory(t *testing.T) {
+	_, c := open(t, newDriver(t, t.TempDir()), driver.BoxSpec{ID: "a"})
+	for cwd, want := range map[string]string{
+		api.WorkDir + "/none": "brig: cannot run in /work/none: not found",
+		api.WorkDir + "/file": "brig: cannot run in /work/file: it is no directory",
+		api.WorkDir:           "brig: cannot run nothing: not found",
+	} {
+		shell(t, c, "touch file")
+		var out bytes.Buffer
+		if _, err := c.Exec(t.Context(), guest.ExecRequest{Cwd: cwd, Argv: []string{"nothing"}}, guest.Streams{Stderr: &out}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(out.String()); got != want {
+			t.Errorf("in %s: %q, want %q", cwd, got, want)
+		}
 	}
 }
 

@@ -117,6 +117,21 @@ func (r rig) put(path, text string) {
 	}
 }
 
+// TestOwners: what a user makes is that user's.
+func TestOwners(t *testing.T) {
+	r := newRig(t)
+	for user, want := range map[string]string{"root": "root", "33:34": "33"} {
+		query := url.Values{"path": {"/tmp/" + user}, "username": {user}}
+		if resp := r.send(t.Context(), "POST", "/files?"+query.Encode(), strings.NewReader("data"), "Content-Type", "application/octet-stream"); resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", user, r.body(resp))
+		}
+		got := r.call("filesystem.Filesystem/Stat", object{"path": "/tmp/" + user}, http.StatusOK)
+		if owner := got["entry"].(object)["owner"]; owner != want {
+			t.Errorf("the file of %s is %v's", user, owner)
+		}
+	}
+}
+
 func TestDownload(t *testing.T) {
 	r := newRig(t)
 	large := strings.Repeat("0123456789abcdef", 200_000)

@@ -80,7 +80,7 @@ func (s *Server) execOf(c *call, req startRequest) (api.ExecRequest, error) {
 		exec.Terminal = &size
 	}
 	err := c.with(c.userOf(), func(box host.Session, as account) (err error) {
-		exec.Root, exec.Env = as.root, as.env(req.Process.Envs)
+		exec.User, exec.Env = as.user, as.env(req.Process.Envs)
 		if exec.Cwd, err = workDir(c.Context(), box, as, req.Process.Cwd); err != nil {
 			return err
 		}

@@ -43,6 +43,12 @@ func TestStart(t *testing.T) {
 			}
 		})
 	}
+	for user, want := range map[string]string{"user": "1000 1000\n", "root": "0 0\n", "33": "33 33\n"} {
+		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"))
+		if got := r.stream(t.Context(), "process.Process/Start", script("id"), "Authorization", basic).rest(); got.out["stdout"] != want {
+			t.Errorf("%s runs as %+v", user, got)
+		}
+	}
 	if got := r.stream(t.Context(), "process.Process/Start", script("true"), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("nobody-here:"))).rest(); got.err != "unauthenticated" {
 		t.Errorf("a user that is not: %+v", got)
 	}

@@ -1,13 +1,15 @@
 package envd
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/control"
 	"github.com/brigdev/brig/internal/host"
 )
 
@@ -16,39 +18,35 @@ const (
 	defaultUser = "user"
 	defaultHome = "/home/user"
 	userID      = "1000"
-	maxPasswd   = 1 << 20
 )
 
 // account is who a call is for.
 type account struct {
 	name, home string
-	root       bool
+	user       string    // as an api.ExecRequest has it
+	owner      *api.User // of the files that it makes; nil is the default account
 }
 
-// accountOf finds a user of the sandbox: the one that programs have, or root. A
-// boundary between users inside is not something that Brig makes.
+// accountOf finds a user of the sandbox: the one that programs have, root, or
+// another of its /etc/passwd, by its name or number.
 func accountOf(ctx context.Context, box host.Session, name string) (account, error) {
 	switch name {
 	case "", defaultUser:
 		return account{name: defaultUser, home: defaultHome}, nil
 	case "root":
-		return account{name: "root", home: "/root", root: true}, nil
+		return account{name: "root", home: "/root", user: "root", owner: &api.User{}}, nil
 	}
-	var passwd bytes.Buffer
-	if _, err := box.Get(ctx, "/etc/passwd", maxPasswd, &passwd); err != nil && api.CodeOf(err) != api.CodeNotFound {
+	a, err := control.FindUser(ctx, box, name)
+	if api.CodeOf(err) == api.CodeInvalid {
+		return account{}, &rpcError{codeUnauthenticated, "cannot act as this user: because the sandbox has no such user (leave the user out)"}
+	}
+	if err != nil {
 		return account{}, err
 	}
-	for line := range strings.Lines(passwd.String()) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) < 6 || f[0] != name {
-			continue
-		}
-		if f[2] != "0" && f[2] != userID {
-			return account{}, &rpcError{codeUnauthenticated, "cannot act as this user: because programs run as uid " + userID + " or as root here (leave the user out)"}
-		}
-		return account{name: name, home: path.Clean("/" + f[5]), root: f[2] == "0"}, nil
-	}
-	return account{}, &rpcError{codeUnauthenticated, "cannot act as this user: because the sandbox has no such user (leave the user out)"}
+	return account{
+		name: cmp.Or(a.Name, name), home: path.Clean("/" + a.Home),
+		user: fmt.Sprintf("%d:%d", a.UID, a.GID), owner: &api.User{UID: a.UID, GID: a.GID},
+	}, nil
 }
 
 // ownerName names the owner of a file: one of the two accounts, or a number.
@@ -92,30 +90,14 @@ func (c *call) with(user string, do func(box host.Session, as account) error) er
 		if err != nil {
 			return err
 		}
+		if as.owner != nil {
+			box = box.For(*as.owner)
+		}
 		return do(box, as)
 	})
 }
 
-// maxLinks is how many symbolic links are followed for one path, as on Linux.
-const maxLinks = 40
-
-// follow describes what a path leads to, final symbolic links followed; the
-// FileInfo's Path is there. A link that leads nowhere is CodeNotFound.
+// follow describes what a path leads to.
 func follow(ctx context.Context, box host.Session, p string) (api.FileInfo, error) {
-	for range maxLinks {
-		info, err := box.Stat(ctx, p)
-		if err != nil {
-			return info, err
-		}
-		info.Path = p
-		if info.Kind != api.FileSymlink {
-			return info, nil
-		}
-		if path.IsAbs(info.Target) {
-			p = path.Clean(info.Target)
-		} else {
-			p = path.Join(path.Dir(p), info.Target)
-		}
-	}
-	return api.FileInfo{}, &rpcError{codeInvalid, "cannot follow the path: because it has too many symbolic links"}
+	return host.Follow(ctx, box, p)
 }

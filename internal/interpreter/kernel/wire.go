@@ -24,7 +24,7 @@ const (
 type Request struct {
 	ID          uint64            `json:"id"`
 	Op          string            `json:"op"`
-	Code        string            `json:"code,omitempty"`
+	Code        string            `json:"code"`
 	Env         map[string]string `json:"env,omitempty"`
 	Cwd         string            `json:"cwd,omitempty"`
 	Seed        string            `json:"seed,omitempty"`       // hex

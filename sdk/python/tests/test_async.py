@@ -29,10 +29,11 @@ def test_many_at_once(client, template):
     assert in_sandbox(template, test) == list(range(20))
 
 
-def test_a_caller_that_gives_up_ends_its_program(client, template):
+@pytest.mark.parametrize("call", ["exec", "exec_stream"])
+def test_a_caller_that_gives_up_ends_its_program(client, template, call):
     async def test(sandbox):
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(sandbox.exec("echo $$ > /tmp/pid; exec sleep 900"), 1)
+            await asyncio.wait_for(getattr(sandbox, call)("echo $$ > /tmp/pid; exec sleep 900"), 1)
         for _ in range(100):
             if not (await sandbox.exec("kill -0 $(cat /tmp/pid)")).ok:
                 return True

@@ -163,6 +163,14 @@ def test_resume(kind, tmp_path):
 
 
 @both
+def test_resume_another_sdks_file(kind, tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text('{"key":"0","ok":true,"value":7}\n{"key":"1","ok":tr\n{"key":"2","ok":false,"value":null}\n')
+    got, _ = run(kind, lambda _, item: item, range(3), resume=path)
+    assert sorted((r.key, r.value, r.resumed) for r in got) == [("0", 7, True), ("1", 1, False), ("2", 2, False)]
+
+
+@both
 def test_values_that_cannot_be_kept(kind, tmp_path):
     got, _ = run(kind, lambda *_: b"bytes", ["x"], resume=tmp_path / "r")
     assert not got[0].ok and "cannot keep" in got[0].error

@@ -90,6 +90,27 @@ def test_exec_stream(shared):
         shared.exec_stream("exit 1", check=True)
 
 
+def test_a_listener_that_fails_ends_its_program(shared):
+    def listener(text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shared.exec_stream("echo $$; exec sleep 964", listener)
+    [process] = [p for p in shared.processes() if "sleep 964" in " ".join(p.info.argv)]
+    for _ in range(100):
+        if not process.refresh().running:
+            return
+        time.sleep(0.05)
+    pytest.fail("it runs on")
+
+
+def test_users(shared):
+    for user, ids in {"user": "1000 1000", "root": "0 0", "nobody": "65534 65534", "4242:7": "4242 7"}.items():
+        assert shared.exec("echo $(id -u) $(id -g)", user=user).stdout.strip() == ids
+    with pytest.raises(BadRequestError, match="no user"):
+        shared.exec("true", user="nobody-here")
+
+
 def test_processes(shared):
     loud = shared.start("head -c 3000000 /dev/zero | tr '\\0' x", tag="loud")
     assert sum(len(o.data) + o.lost for o in loud.output()) == 3_000_000

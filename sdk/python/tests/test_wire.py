@@ -100,7 +100,7 @@ MADE = {"id": "s", "status": "running", "template": "t"}
 def test_create_is_sent_again_with_one_key():
     requests = []
     answers = [refusal(429, **{"Retry-After": "0"}), httpx.ConnectError("no"), httpx.ReadError("lost"), httpx.Response(201, json=MADE)]
-    assert client(answers, requests).sandboxes.create("t", metadata={"n": 1, "b": False}).id == "s"
+    assert client(answers, requests).sandboxes.create("t", metadata={"n": 1, "b": False, "none": None}).id == "s"
     assert len({r.headers["Idempotency-Key"] for r in requests}) == 1 and len(requests) == 4
     assert json.loads(requests[0].content) == {"template": "t", "metadata": {"n": "1", "b": "false"}}
 

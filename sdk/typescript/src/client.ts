@@ -21,7 +21,7 @@ export interface ClientOptions {
 }
 
 const DEFAULT_URL = "http://127.0.0.1:7777";
-const DEFAULT_TIMEOUT_MS = 120_000; // a server may wait a minute for room
+const DEFAULT_TIMEOUT_MS = 120_000; // making a sandbox may wait 25 seconds for room
 const DEFAULT_RETRIES = 3;
 
 /** A connection to one server. Nothing is sent until the first call. */

@@ -17,8 +17,8 @@ export interface ProgramOptions {
   timeoutSeconds?: number;
   /** Ends the program when it printed more. Default 16 MiB for `exec`, else unlimited. */
   outputBytes?: number;
-  /** Runs it as `root` inside instead of as `user`. */
-  user?: "user" | "root";
+  /** Whom it runs as inside: `user` (default), `root`, another of its users, or a uid; a group may follow, `uid:gid`. */
+  user?: string;
 }
 
 export interface ExecOptions extends ProgramOptions, Pick<CallOptions, "signal"> {

@@ -26,7 +26,7 @@ export {
 export { Keys, type KeyInfo, type KeyOptions } from "./keys.js";
 export { type MapOptions, type MapProgress, type MapResult, type Work } from "./map.js";
 export { fileJournal, type Journal } from "./journal.js";
-export { BrigProvider, type CodeProvider, type ExecuteOptions, type Execution } from "./provider.js";
+export { BrigProvider, type ExecuteOptions, type Execution, type Provider } from "./provider.js";
 export {
   AuthError, BadRequestError, BrigError, CommandError, ConflictError, NetworkError, NotFoundError, RateLimitError, SandboxTimeout,
   ServerError, TemplateBuildError, UnavailableError, UnsupportedError, type ErrorDetails,

@@ -44,7 +44,7 @@ export interface MapOptions<T> {
    * What is in it from an earlier run is not done again. Values have to be JSON.
    */
   resume?: string | Journal;
-  /** How often an item is tried when the server fails, each time in a new sandbox. Default 1. */
+  /** How often an item is tried when the server fails, each time in a new sandbox. Default 2. */
   attempts?: number;
   onProgress?: (progress: MapProgress) => void;
   /** Stops it, and deletes the sandboxes. */
@@ -52,6 +52,7 @@ export interface MapOptions<T> {
 }
 
 const DEFAULT_CONCURRENCY = 8;
+const DEFAULT_ATTEMPTS = 2;
 const DEFAULT_TTL_SECONDS = 600;
 
 /**
@@ -185,7 +186,7 @@ class Run<T, R> {
         await this.journal?.append({ key, value });
         return { ...about, attempts, ok: true, value };
       } catch (error) {
-        if (attempts >= (this.options.attempts ?? 1) || this.signal.aborted || !isPlatform(error)) {
+        if (attempts >= (this.options.attempts ?? DEFAULT_ATTEMPTS) || this.signal.aborted || !isPlatform(error)) {
           return { ...about, attempts, ok: false, error };
         }
       }

@@ -5,42 +5,40 @@ import type { Sandbox } from "./sandbox.js";
 import type { CreateOptions } from "./types.js";
 
 export interface ExecuteOptions {
-  /** `python` (default), `javascript` or `shell`. */
-  language?: "python" | "javascript" | "shell";
-  /** Default 60. */
+  /** Wall clock; then the command is killed. Default 300. */
   timeoutSeconds?: number;
 }
 
-/** The end of a program that a provider ran. */
+/** The end of a command that a provider ran. */
 export interface Execution {
   stdout: string;
   stderr: string;
+  /** As a shell has it: 128+n for signal n, 124 for a timeout. */
   exitCode: number;
   timedOut: boolean;
   durationMs: number;
 }
 
-/** All that a system which runs generated code needs of where it runs. */
-export interface CodeProvider {
-  execute(code: string, options?: ExecuteOptions): Promise<Execution>;
+/**
+ * All that a program which runs generated code needs of where it runs. Brig is one; a
+ * program that is written to it can be given another, or a fake.
+ */
+export interface Provider {
+  /** Runs a line of shell to its end, or to its timeout. A command that fails is no error. */
+  execute(command: string, options?: ExecuteOptions): Promise<Execution>;
+  /** Makes a file, parents included. A relative path is below the directory that commands run in. */
   uploadFile(path: string, content: Content): Promise<void>;
+  /** A file's content, exactly. */
   downloadFile(path: string): Promise<Uint8Array>;
+  /** Gives everything back. It may be called more than once. */
   cleanup(): Promise<void>;
 }
 
-const LANGUAGES = {
-  python: { file: "run.py", argv: ["python3"] },
-  javascript: { file: "run.js", argv: ["node"] },
-  shell: { file: "run.sh", argv: ["sh"] },
-};
-
-const DEFAULT_TIMEOUT_SECONDS = 60;
-
 /**
  * A provider with one sandbox, which is made at its first use and deleted by
- * `cleanup`. Programs run in `/work` and find there what was uploaded.
+ * `cleanup`; a use after that makes another. Commands run in `/work`.
  */
-export class BrigProvider implements CodeProvider {
+export class BrigProvider implements Provider {
   private readonly client: Client;
   private box: Promise<Sandbox> | undefined;
 
@@ -48,12 +46,8 @@ export class BrigProvider implements CodeProvider {
     this.client = clientOf(client);
   }
 
-  async execute(code: string, options: ExecuteOptions = {}): Promise<Execution> {
-    const { file, argv } = LANGUAGES[options.language ?? "python"];
-    const sandbox = await this.sandbox();
-    await sandbox.filesystem.write(`/work/${file}`, code);
-    const timeoutSeconds = options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
-    return execution(await sandbox.exec([...argv, `/work/${file}`], { cwd: "/work", timeoutSeconds }));
+  async execute(command: string, options: ExecuteOptions = {}): Promise<Execution> {
+    return execution(await (await this.sandbox()).exec(command, { ...options, cwd: "/work" }));
   }
 
   async uploadFile(path: string, content: Content): Promise<void> {
@@ -74,7 +68,8 @@ export class BrigProvider implements CodeProvider {
     await this.cleanup();
   }
 
-  private sandbox(): Promise<Sandbox> {
+  /** The sandbox, for what the four calls do not do. */
+  sandbox(): Promise<Sandbox> {
     this.box ??= this.client.sandboxes.create(this.options).catch((error: unknown) => {
       this.box = undefined; // the next use tries again
       throw error;

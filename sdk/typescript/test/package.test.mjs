@@ -36,8 +36,8 @@ test("the types are strict users' types, and need no others", () => {
     mkdirSync(join(dir, "node_modules", "@brig"), { recursive: true });
     symlinkSync(root, join(dir, "node_modules", "@brig", "sdk"));
     const program = `
-      import { Client, Sandbox, type CodeProvider, BrigProvider, NotFoundError } from "@brig/sdk";
-      const provider: CodeProvider = new BrigProvider({ template: "python" }, { apiUrl: "http://h" });
+      import { Client, Sandbox, type Provider, BrigProvider, NotFoundError } from "@brig/sdk";
+      const provider: Provider = new BrigProvider({ template: "python" }, { apiUrl: "http://h" });
       export async function main(client: Client): Promise<Uint8Array> {
         await using sandbox = await Sandbox.create({ ttlSeconds: 5, metadata: { n: 1 } }, client);
         const { stdoutBytes }: { stdoutBytes: Uint8Array } = await sandbox.exec(["true"], { timeoutSeconds: 1 });

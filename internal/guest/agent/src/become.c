@@ -63,8 +63,10 @@ void become(void *launch) {
 	if (l->error) return;
 	sys6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
 	sys1(__NR_umask, 022);
+	l->lost = 1;
 	l->error = sys1(__NR_chdir, l->cwd);
 	if (l->error) return;
+	l->lost = 0;
 	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
 	l->error = exec_in_path(l, buf);
 }

@@ -20,15 +20,17 @@ static long pipes(struct program *p, struct launch *l) {
 
 // A program that cannot be run ends like in a shell: 127 not found, 126 else.
 static void report_unrunnable(struct program *p, const struct launch *l) {
-	static const char say[] = "brig: cannot run ";
-	const char *why = l->error == -ENOENT ? ": not found\n" : l->error == -EACCES ? ": permission denied\n" : ": it is no program that this system can run\n";
-	uint32_t room, n = sizeof say - 1, name = (uint32_t)str_len(l->argv[0]);
+	const char *say = l->lost ? "brig: cannot run in " : "brig: cannot run ", *what = l->lost ? l->dir : l->argv[0];
+	const char *why = l->error == -ENOENT ? ": not found\n" : l->error == -EACCES ? ": permission denied\n" :
+		l->error == -ENOTDIR && l->lost ? ": it is no directory\n" : l->error == -E2BIG ? ": an argument is too long\n" :
+		": it is no program that this system can run\n";
+	uint32_t room, n = (uint32_t)str_len(say), name = (uint32_t)str_len(what);
 	if (name > 200) name = 200;
 	if (!p->warm) send_started(p); // of a warm one it would mean that it is ready
 	frame_begin(T_STDERR, p->stream);
 	uint8_t *b = frame_raw(&room);
 	memcpy(b, say, n);
-	memcpy(b + n, l->argv[0], name);
+	memcpy(b + n, what, name);
 	n += name;
 	memcpy(b + n, why, str_len(why));
 	send_output(p, n + (uint32_t)str_len(why));
@@ -68,7 +70,8 @@ static int parse(struct launch *l, struct fields *f) {
 	static char *args[4096];
 	static char cwd[PATH_LEN];
 	l->flags = take_u32(f);
-	l->cwd = (char *)inside(take_str(f), cwd);
+	l->dir = take_str(f);
+	l->cwd = (char *)inside(l->dir, cwd);
 	l->cpu_seconds = take_u32(f);
 	l->nproc = take_u32(f);
 	l->nofile = take_u32(f);

@@ -21,9 +21,18 @@ struct owner take_owner(struct fields *f) {
 	return o;
 }
 
-// create opens a file for writing. One that was there keeps its mode.
+// create opens a regular file for writing. One that was there keeps its mode.
+// Opening a FIFO would wait for its reader, and writing to one too: we must not.
 static long create(const char *path, uint32_t mode) {
-	return sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
+	struct stat st;
+	long fd = sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode & 0777);
+	if (fd == -ENXIO) return -EINVAL; // a FIFO without a reader
+	if (fd < 0) return fd;
+	long r = sys2(__NR_fstat, fd, &st);
+	if (!r && (st.st_mode & S_IFMT) != S_IFREG) r = -EINVAL;
+	if (!r) return fd;
+	sys1(__NR_close, fd);
+	return r;
 }
 
 void file_put(uint32_t stream, struct fields *f) {

@@ -41,8 +41,10 @@ struct launch {
 	uint32_t flags, cpu_seconds, nproc, nofile, mark, rows, cols;
 	uint32_t uid, gid; // whom to become, unless EXEC_ROOT
 	char *cwd, **argv, **envp;
+	const char *dir; // cwd as the host calls it
 	const char *path; // value of PATH
 	volatile long error;
+	volatile int lost; // what failed is going to cwd
 };
 
 // program.c

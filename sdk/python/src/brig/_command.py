@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 from . import _wire
 from .errors import CommandFailed, SandboxTimeout
@@ -24,6 +24,15 @@ def command(cmd: Command, *, stdin: Union[str, bytes, None] = None, user: Option
     elif stdin is not None:
         body["stdin"] = stdin
     return body
+
+
+class Started:
+    """The process whose output a stream is, once the server has said which."""
+
+    process = ""
+
+    def __call__(self, headers: Mapping[str, str]) -> None:
+        self.process = headers.get("x-exec-id", self.process)
 
 
 def raise_for(cmd: Command, result: ExecResult) -> None:

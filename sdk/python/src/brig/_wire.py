@@ -22,6 +22,8 @@ STREAM_SILENCE = 60.0
 ANSWER_SECONDS = 60.0
 #: Making a sandbox may queue for room.
 CREATE_SECONDS = 180.0
+#: How long who gives a program up waits for its end.
+KILL_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 CHUNK = 256 << 10
 #: How often a stream that goes on where it was is taken up without anything new.
@@ -244,10 +246,11 @@ def _loads(data: bytes) -> Any:
 
 
 def metadata(words: Optional[Mapping[str, object]]) -> Optional[Dict[str, str]]:
-    """Metadata as text: true and false as JSON has them, all else as str has it."""
+    """Metadata as text: true and false as JSON has them, all else as str has it; what
+    is None is left out."""
     if words is None:
         return None
-    return {k: form_text(v) for k, v in words.items()}
+    return {k: form_text(v) for k, v in words.items() if v is not None}
 
 
 def base64_text(data: bytes) -> str:

@@ -144,11 +144,23 @@ def _read(path: Union[str, "os.PathLike[str]"]) -> Dict[str, ItemResult]:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            data = json.loads(line)
-            if data["ok"]:
-                found[data["key"]] = ItemResult(data["key"], True, data["value"], attempts=data["attempts"], resumed=True)
+            result = _result(line)
+            if result:
+                found[result.key] = result
     os.truncate(path, whole)
     return found
+
+
+def _result(line: bytes) -> Optional[ItemResult]:
+    """The good result that a line has; None for another one, and for one that a crash
+    of the SDK for Go or JavaScript cut off: their files can be gone on with, too."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("ok") is not True or not isinstance(data.get("key"), str):
+        return None
+    return ItemResult(data["key"], True, data.get("value"), attempts=data.get("attempts", 1), resumed=True)
 
 
 class _Line:

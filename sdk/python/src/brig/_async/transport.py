@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, AsyncIterator, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import httpx
 
@@ -98,11 +98,15 @@ class AsyncTransport:
         params: Optional[Mapping[str, Any]] = None,
         body: Optional[Mapping[str, Any]] = None,
         headers: Optional[Mapping[str, str]] = None,
+        opened: Optional[Callable[[Mapping[str, str]], None]] = None,
     ) -> AsyncIterator[AsyncIterator[ServerEvent]]:
         """Gives server-sent events until the server ends the stream. An event named
-        "error" becomes an error, and so does a connection that breaks."""
+        "error" becomes an error, and so does a connection that breaks. ``opened`` gets
+        the answer's headers."""
         accept = {"Accept": "text/event-stream", **(headers or {})}
         async with self.stream(method, path, params=params, body=body, headers=accept) as response:
+            if opened:
+                opened(response.headers)
             yield _events(response)
 
     async def _send(

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterator, Callable, Dict, List, Mapping, Optional, Type, Union
 
 from .. import _sio, _wire, models, results
-from .._command import Command, command, raise_for
-from ..errors import APIConnectionError, NotFoundError
+from .._command import Command, Started, command, raise_for
+from ..errors import APIConnectionError, BrigError, NotFoundError
 from .code import Code, CodeContext
 from .default import default_client
 from .files import Filesystem
@@ -100,6 +100,8 @@ class Sandbox(Life):
         result then has ``timed_out``, exit code 124, and what was printed. With ``check``
         that is a SandboxTimeout, and any other exit code but 0 a CommandFailed; both
         carry the result. ``output_bytes`` bounds what may be printed (default 16 MiB).
+        ``user`` is whom it runs as: "user" (the default), "root", another of its users,
+        or a uid; a group may follow, "uid:gid".
         """
         body = command(cmd, timeout_seconds=timeout_seconds, cwd=cwd, env=env, stdin=stdin, user=user, output_bytes=output_bytes)
         body["on_timeout"] = "result"
@@ -124,34 +126,50 @@ class Sandbox(Life):
     ) -> results.ExecResult:
         """Runs a program and hands over what it prints as it comes, as text.
 
-        A connection that breaks is made again, and the stream goes on where it was. When
-        the caller goes away the program is ended, 15 seconds later. Use ``start`` for one
-        that shall outlive its caller, and for exact bytes. The result has no output.
+        A connection that breaks is made again, and the stream goes on where it was. A
+        caller that gives up, with an exception, ends the program; that of a caller which
+        is killed ends 15 seconds later. Use ``start`` for one that shall outlive its
+        caller, and for exact bytes. The result has no output.
         """
         body = command(cmd, timeout_seconds=timeout_seconds, cwd=cwd, env=env, stdin=stdin, user=user)
         body["on_timeout"] = "result"
         give = {"stdout": on_stdout, "stderr": on_stderr}
-        end = None
-        for event in self._stream(body):
-            listener = give.get(event.name)
-            if listener:
-                listener(event.data["chunk"])
-            elif event.name == "exit":
-                end = results.ExecResult.from_json(event.data)
-        if end is None:
-            raise _wire.interrupted()
+        end, started = None, Started()
+        try:
+            for event in self._stream(body, started):
+                listener = give.get(event.name)
+                if listener:
+                    listener(event.data["chunk"])
+                elif event.name == "exit":
+                    end = results.ExecResult.from_json(event.data)
+            if end is None:
+                raise _wire.interrupted()
+        except APIConnectionError:
+            raise  # nobody hears that it may end: it does when its output is not asked for
+        except BaseException:
+            self._give_up(started)
+            raise
         if check:
             raise_for(cmd, end)
         return end
 
-    def _stream(self, body: Mapping[str, Any]) -> Iterator[_wire.ServerEvent]:
+    def _give_up(self, started: Started) -> None:
+        """Ends a program whose caller does not want its end any more."""
+        if started.process:
+            path = self._path("processes", started.process, "signal")
+            try:
+                self._transport.call("POST", path, body={"signal": "KILL", "tree": True}, seconds=_wire.KILL_SECONDS)
+            except BrigError:
+                pass  # it has ended, or does when nobody comes back for its output
+
+    def _stream(self, body: Mapping[str, Any], started: Started) -> Iterator[_wire.ServerEvent]:
         """The events of a program. Only one that is known to run is taken up again."""
         place, failures = "", 0
         while True:
             method, headers = ("GET", {"Last-Event-ID": place}) if place else ("POST", {})
             try:
                 with self._transport.events(
-                    method, self._path("exec", "stream"), body=None if place else body, headers=headers
+                    method, self._path("exec", "stream"), body=None if place else body, headers=headers, opened=started
                 ) as events:
                     for event in events:
                         yield event

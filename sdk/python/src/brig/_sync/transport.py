@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Iterator, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterator, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import httpx
 
@@ -99,11 +99,15 @@ class Transport:
         params: Optional[Mapping[str, Any]] = None,
         body: Optional[Mapping[str, Any]] = None,
         headers: Optional[Mapping[str, str]] = None,
+        opened: Optional[Callable[[Mapping[str, str]], None]] = None,
     ) -> Iterator[Iterator[ServerEvent]]:
         """Gives server-sent events until the server ends the stream. An event named
-        "error" becomes an error, and so does a connection that breaks."""
+        "error" becomes an error, and so does a connection that breaks. ``opened`` gets
+        the answer's headers."""
         accept = {"Accept": "text/event-stream", **(headers or {})}
         with self.stream(method, path, params=params, body=body, headers=accept) as response:
+            if opened:
+                opened(response.headers)
             yield _events(response)
 
     def _send(
