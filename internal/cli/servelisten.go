@@ -8,6 +8,8 @@ import (
 	"os/user"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/app"
 	"github.com/brigdev/brig/internal/httpapi"
@@ -44,10 +46,12 @@ func (o serveOptions) listenSocket(stateDir string) (net.Listener, error) {
 		return nil, api.Errorf(api.CodeInvalid, "cannot give the socket the mode %.20q: because it is not an octal number up to 0777", o.socketMode).
 			WithFix("use 0600, or 0660 with --socket-group")
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, cannotServe(err)
+	if err := removeSocket(path); err != nil {
+		return nil, err
 	}
+	before := unix.Umask(0o177) // until it has its mode and group it is this user's alone
 	l, err := net.Listen("unix", path)
+	unix.Umask(before)
 	if err != nil {
 		return nil, cannotServe(err)
 	}
@@ -56,6 +60,24 @@ func (o serveOptions) listenSocket(stateDir string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// removeSocket takes a dead server's socket away, and nothing else.
+func removeSocket(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && st.Mode().Type() != fs.ModeSocket {
+		return api.Errorf(api.CodeInvalid, "cannot serve at %s: because that is there, and is no socket", path).WithFix("use another --socket")
+	}
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return cannotServe(err)
+	}
+	return nil
 }
 
 // openTo sets who may connect to a socket: the group before the mode, so that

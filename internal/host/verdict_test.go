@@ -134,6 +134,21 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestDiskReason has a refused write while the disk was all but empty.
+func TestDiskReason(t *testing.T) {
+	for peak, want := range map[uint64]string{4096: "/dev/shm", 1 << 20: "more to its disk"} {
+		report := exited(1)
+		report.DiskPeak = peak
+		got, err := judge(outcome{
+			Report: report, OwnKernel: true, Usage: driver.Usage{DiskRefused: 1},
+			Limits: api.Limits{MemoryBytes: 1 << 30, PIDs: 128, DiskBytes: 1 << 20, OutputBytes: 1000, Timeout: time.Minute},
+		})
+		if err != nil || got.Verdict != api.DiskFull || !strings.Contains(got.Evidence.Reason, want) {
+			t.Errorf("peak %d: %+v, %v", peak, got, err)
+		}
+	}
+}
+
 // What is nobody's fault but ours is an error, never a verdict.
 func TestJudgeInfra(t *testing.T) {
 	tests := []struct {

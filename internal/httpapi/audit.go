@@ -51,6 +51,18 @@ func (s *Server) record(r *http.Request, v *visit, end visitEnd) {
 	s.cfg.Audit.Add(e)
 }
 
+// recordProgram writes a program that was started into the audit log, when its
+// request may start several; the request's own entry comes at its end.
+func (s *Server) recordProgram(r *http.Request, note *audit.Note, id string) {
+	if s.cfg.Audit == nil {
+		return
+	}
+	v := visitOf(r)
+	e := audit.Entry{Owner: v.caller.owner, Actor: actorOf(v), Remote: remoteOf(r), Action: v.route, Target: v.target, Outcome: "ok", RequestID: id}
+	note.Fill(&e)
+	s.cfg.Audit.Add(e)
+}
+
 func actorOf(v *visit) string {
 	switch {
 	case v.caller.owner == "":

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/brigdev/brig/api"
+	"github.com/brigdev/brig/internal/audit"
 	"github.com/brigdev/brig/internal/control"
 )
 
@@ -72,7 +73,9 @@ func execSocket(s *Server, w http.ResponseWriter, r *request) error {
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxExecBody)
 	ctx, cancel := context.WithCancel(r.Context())
-	x := &execConn{conn: conn, ctx: ctx, sb: sb, runs: map[string]string{}}
+	x := &execConn{conn: conn, ctx: ctx, sb: sb, runs: map[string]string{}, ran: func(note *audit.Note) {
+		s.recordProgram(r.Request, note, w.Header().Get("X-Request-Id"))
+	}}
 	defer x.work.Wait()
 	defer cancel()
 	x.work.Go(x.ping)
@@ -85,6 +88,7 @@ type execConn struct {
 	conn *websocket.Conn
 	ctx  context.Context
 	sb   *control.Sandbox
+	ran  func(*audit.Note) // a program was started
 	work sync.WaitGroup
 
 	mu   sync.Mutex
@@ -158,7 +162,11 @@ func (x *execConn) begin(req socketRequest) error {
 
 func (x *execConn) start(req socketRequest) (place, error) {
 	if req.Resume == "" {
-		p, err := x.sb.StreamProcess(x.ctx, req.ExecRequest, req.ResumeSeconds)
+		note := &audit.Note{}
+		p, err := x.sb.StreamProcess(audit.With(x.ctx, note), req.ExecRequest, req.ResumeSeconds)
+		if err == nil {
+			x.ran(note)
+		}
 		return place{process: p.ID}, err
 	}
 	at, err := parsePlace(req.Resume)

@@ -1,9 +1,14 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/coder/websocket"
+
+	"github.com/brigdev/brig/internal/audit"
 )
 
 // TestLinksAreFollowed: reading, writing and listing go through symbolic links, as
@@ -120,5 +125,43 @@ func TestSocketOrigins(t *testing.T) {
 		if resp.StatusCode != status {
 			t.Errorf("origin %q: %s, want %d", origin, resp.Status, status)
 		}
+	}
+}
+
+// TestSocketAudit: every program of a connection is in the audit log, at once.
+func TestSocketAudit(t *testing.T) {
+	w := newWatched(t)
+	path := w.create()
+	conn, _, err := websocket.Dial(t.Context(), w.url+path+"/exec/ws?access_token="+w.ann, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	for _, m := range []string{`{"id":1,"cmd":"echo one"}`, `{"id":2,"cmd":"echo two"}`} {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for exits := 0; exits < 2; {
+		_, b, err := conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), `"exit"`) {
+			exits++
+		}
+	}
+	var list []audit.Entry
+	if err := json.Unmarshal(w.do("GET", "/v1/audit", nil).body, &list); err != nil {
+		t.Fatal(err)
+	}
+	hashes := map[string]bool{}
+	for _, e := range list {
+		if strings.HasSuffix(e.Action, "/exec/ws") && e.ArgvSHA256 != "" && e.Owner == "ann" && e.Target != "" && e.RequestID != "" {
+			hashes[e.ArgvSHA256] = true
+		}
+	}
+	if len(hashes) != 2 {
+		t.Errorf("%d programs in the audit log, want 2: %+v", len(hashes), list)
 	}
 }
