@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/host"
 	"github.com/brigdev/brig/internal/snapshot"
 )
@@ -18,14 +19,11 @@ func snapshotDir(o Options) string { return filepath.Join(o.DataDir, "sandbox-sn
 // snapshots need, of all Brig processes, and what needs each.
 func ImagesInUse(o Options) func(ctx context.Context) (map[string]string, error) {
 	return func(ctx context.Context) (used map[string]string, err error) {
-		used = map[string]string{}
 		sandboxes, err := host.ListAll(o.StateDir)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range sandboxes {
-			used[s.Digest] = "the sandbox " + s.ID
-		}
+		used = neededBy(sandboxes)
 		if _, err := os.Stat(snapshotDir(o)); errors.Is(err, os.ErrNotExist) {
 			return used, nil
 		}
@@ -40,4 +38,16 @@ func ImagesInUse(o Options) func(ctx context.Context) (map[string]string, error)
 		}
 		return used, err
 	}
+}
+
+// neededBy says which images sandboxes need. One that is kept ready for whoever
+// comes is nobody's: its template may go, and no other is made like it then.
+func neededBy(sandboxes []api.SandboxInfo) map[string]string {
+	used := map[string]string{}
+	for _, s := range sandboxes {
+		if !s.Pooled || s.State != "creating" {
+			used[s.Digest] = "the sandbox " + s.ID
+		}
+	}
+	return used
 }

@@ -45,11 +45,15 @@ func (w *Writer) AddTar(ctx context.Context, r io.Reader, keep Keep) error {
 		if err != nil {
 			return readError(fmt.Sprintf("entry %d", n+1), err)
 		}
-		// What is left out counts too: reading it takes time.
-		if err := w.charge(h.Name, 0); err != nil {
+		before := w.entries
+		if err := w.addTarEntry(ctx, h, archive, keep); err != nil {
 			return err
 		}
-		if err := w.addTarEntry(ctx, h, archive, keep); err != nil {
+		if w.entries > before {
+			continue
+		}
+		// What is left out counts too: reading it takes time.
+		if err := w.charge(h.Name, 0); err != nil {
 			return err
 		}
 	}

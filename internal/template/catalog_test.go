@@ -170,7 +170,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"../x", BuildOptions{}, api.CodeInvalid, "brig template ls"},
 		{"nothing", BuildOptions{}, api.CodeInvalid, "--from python"},
 		{"x", BuildOptions{From: "nothing"}, api.CodeNotFound, "brig template build nothing"},
-		{"x", BuildOptions{From: "./nothing.tar"}, api.CodeInvalid, "brig template ls"},
+		{"x", BuildOptions{From: "./nothing.tar"}, api.CodeInvalid, "name one that exists"},
 		{"x", BuildOptions{From: rootTar(t), Packages: []string{"jq"}}, api.CodeInvalid, "--from python"},
 		{"python", BuildOptions{Packages: []string{"--hook=rm"}}, api.CodeInvalid, "--packages"},
 		{"python", BuildOptions{Packages: []string{"a,b"}}, api.CodeInvalid, "--packages"},

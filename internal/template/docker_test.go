@@ -440,11 +440,3 @@ func TestKilledBuildChild(t *testing.T) {
 	})
 	t.Fatalf("the step %q never came: %v", at, err)
 }
-
-// TestFromAFileThatIsNotThere: a path that names nothing is no template's name.
-func TestFromAFileThatIsNotThere(t *testing.T) {
-	_, err := open(t, t.TempDir()).Build(t.Context(), "app", BuildOptions{From: "./nothing.tar"}, nil)
-	if api.CodeOf(err) != api.CodeInvalid || !strings.Contains(err.Error(), "no such file") {
-		t.Errorf("error %v", err)
-	}
-}

@@ -75,7 +75,7 @@ func runError(ctx, within context.Context, run *dockerfile.Run, end RunEnd, err 
 		return nil
 	}
 	e := api.Errorf(api.CodeInvalid, "RUN ended with %s: %q", statusText(end.Status), said.lastLine())
-	return e.WithFix("its log is above; what came before it is cached, so mend %q and build again", lastWord(run.Argv))
+	return e.WithFix("its log is above; what came before it is cached, so mend %q and build again. If it needs a network: --allow-egress HOST", lastWord(run.Argv))
 }
 
 func lastWord(argv []string) string {

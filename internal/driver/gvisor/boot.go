@@ -37,6 +37,9 @@ func (d *Driver) boot(ctx context.Context, spec driver.BoxSpec) (*Box, error) {
 		err = b.run(ctx)
 	}
 	if err == nil {
+		err = ctx.Err() // then a kill may be under way
+	}
+	if err == nil {
 		return b, nil
 	}
 	detail := b.log()
