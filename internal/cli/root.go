@@ -25,14 +25,18 @@ Directories:
   $BRIG_DATA    templates and snapshots  (default /var/lib/brig as root,
                 else $XDG_DATA_HOME/brig or ~/.local/share/brig)
   $BRIG_STATE   journal of what is running  (default /run/brig as root,
-                else $XDG_RUNTIME_DIR/brig or /tmp/brig-<uid>)`,
+                else $XDG_RUNTIME_DIR/brig or /tmp/brig-<uid>)
+
+Somebody else's server: $BRIG_API, its URL, and $BRIG_API_KEY.`,
 		Example: `  brig run -- python3 -c 'print(6 * 7)'
   brig batch run items.jsonl -o out
   id=$(brig sandbox create); brig sandbox shell $id
   brig doctor`,
+		Version:       readVersion().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
+	root.SetVersionTemplate("brig {{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.BoolVar(&env.JSON, "json", false, "print results and errors as JSON")
 	flags.BoolVar(&env.Verbose, "verbose", false, "print debug logs on stderr")
