@@ -16,6 +16,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/cgroup"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Peers lists the tools that can be measured beside Brig.
@@ -254,6 +255,8 @@ func (p *peer) bundle(cgroupPath, id string) *specs.Spec {
 }
 
 func (p *peer) close() {
+	// runsc keeps a network namespace mounted there.
+	_ = unix.Unmount(filepath.Join(p.dir, "state", "null-netns"), unix.MNT_DETACH)
 	os.RemoveAll(p.dir)
 	p.tree.Close()
 	// OCI runtimes make the parents of their group in every hierarchy, and leave them.
