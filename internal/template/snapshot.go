@@ -16,6 +16,7 @@ import (
 	"github.com/brigdev/brig/api"
 	"github.com/brigdev/brig/internal/driver"
 	"github.com/brigdev/brig/internal/image"
+	"github.com/brigdev/brig/internal/interpreter/kernel"
 )
 
 // The kinds of snapshot that a template is baked into.
@@ -75,6 +76,16 @@ func (k SnapshotKey) dirName() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// kernelKey is what baked kernels depend on besides the image: the cell that warms
+// them up.
+func kernelKey(languages []string) string {
+	var list []string
+	for _, l := range languages {
+		list = append(list, fmt.Sprintf("%s-%.8x", l, sha256.Sum256([]byte(kernel.WarmUp(l)))))
+	}
+	return strings.Join(list, ",")
+}
+
 // Snapshot gives the directory of t's warm snapshot for driver d, baking it if
 // there is none or if what is there cannot be trusted. It stays until Close.
 // Processes that want the same snapshot bake it once. The directory is "" when
@@ -89,7 +100,7 @@ func (c *Catalog) Snapshot(ctx context.Context, t Template, d driver.Driver, kin
 		DiskBytes: l.DiskBytes, CPUs: max(1, int(math.Ceil(l.CPUs))),
 	}
 	if kind == Code && c.opts.Kernel != nil {
-		key.Kernels = strings.Join(t.Kernels, ",")
+		key.Kernels = kernelKey(t.Kernels)
 	}
 	dir := c.path("snapshots", key.dirName())
 	if c.useSnapshot(ctx, dir, key) == nil {

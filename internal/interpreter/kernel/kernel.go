@@ -73,7 +73,7 @@ func WarmUp(language string) string {
 }
 
 // A DataFrame and a figure, drawn once: fonts are looked for and lazy imports are
-// done by then. FreeType reads a font in pieces of a few bytes, each a system call:
+// done by then; pandas looks through all packages for who plots. FreeType reads a font in pieces of a few bytes, each a system call:
 // the fonts that are open afterwards are in memory.
 const warmPython = `
 import io, json, math, re, random, datetime, collections, pathlib, subprocess
@@ -93,6 +93,11 @@ try:
     import matplotlib.pyplot as plt
     fig, ax = plt.subplots()
     ax.plot([1, 2, 3], [1, 4, 9], "o-", label="x"); ax.bar([1, 2], [3, 4]); ax.set_title("0123456789.-"); ax.legend(); ax.grid()
+    try:
+        frame.reset_index().plot(y="a", ax=ax)
+        pd.plotting.deregister_matplotlib_converters()
+    except NameError:
+        pass
     with mock.patch("builtins.open", lambda path, *_, **__: io.BytesIO(pathlib.Path(path).read_bytes())):
         fig.savefig(io.BytesIO(), format="png", bbox_inches="tight")
 except ImportError:
