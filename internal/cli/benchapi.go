@@ -59,11 +59,9 @@ func runBenchAPI(ctx context.Context, env *Env, o benchAPIOptions) (err error) {
 	}
 	report := bench.NewReport(readVersion().Version)
 	unknown := func() (time.Duration, bool) { return 0, false }
-	if address := env.Getenv("BRIG_API"); address != "" {
-		c, err := client.New(address, env.Getenv("BRIG_API_KEY"))
-		if err != nil {
-			return err
-		}
+	if c, err := chosen(env); err != nil {
+		return err
+	} else if c != nil {
 		return o.measure(ctx, env, bench.Served(c, o.template, unknown), report)
 	}
 	s, err := openBenchServer(ctx, env)

@@ -44,6 +44,16 @@ func connect(ctx context.Context, env *Env) (*client.Client, error) {
 	return c, startServer(ctx, c, opts)
 }
 
+// chosen gives a client of the server that BRIG_API names; nil when it names none,
+// and the command does its work in this process.
+func chosen(env *Env) (*client.Client, error) {
+	address := env.Getenv("BRIG_API")
+	if address == "" {
+		return nil, nil
+	}
+	return client.New(address, env.Getenv("BRIG_API_KEY"))
+}
+
 // absent tells whether nobody listens, as opposed to a server that has a problem.
 // One that is being killed still takes connections, and drops them.
 func absent(err error) bool {

@@ -14,16 +14,6 @@ import (
 	"github.com/brigdev/brig/internal/template"
 )
 
-// chosen gives a client of the server that BRIG_API names; nil when it names none,
-// and the command does its work in this process.
-func chosen(env *Env) (*client.Client, error) {
-	address := env.Getenv("BRIG_API")
-	if address == "" {
-		return nil, nil
-	}
-	return client.New(address, env.Getenv("BRIG_API_KEY"))
-}
-
 // notRemote is for flags that mean something on this machine only.
 func notRemote(flag string) error {
 	return api.Errorf(api.CodeUnsupported, "cannot use %s: because BRIG_API names a server, and it has no such thing", flag).

@@ -61,8 +61,8 @@ test("a provider of four methods over the published package", async () => {
   class Provider {
     async execute(code) {
       this.sandbox ??= await Sandbox.create({ template, ttlSeconds: 60 }, client());
-      await this.sandbox.filesystem.write("/work/main.py", code);
-      return this.sandbox.exec("python3 /work/main.py", { timeoutSeconds: 20 });
+      await this.sandbox.filesystem.write("/work/program.py", code);
+      return this.sandbox.exec("python3 /work/program.py", { timeoutSeconds: 20 });
     }
     uploadFile(path, content) {
       return this.sandbox.filesystem.write(path, content);
